@@ -1,0 +1,124 @@
+"""Content, style and total-variation losses (Gatys et al. 2016; Johnson et al. 2016).
+
+The default objective is the project's yardstick, so that figures can be compared everywhere:
+mean squared error at relu3_3, plus 5 times the sum over relu1_2, relu2_2, relu3_3, relu4_3 of the
+mean squared error of Gram matrices divided by C*H*W.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
+from torch import Tensor, nn
+
+from edge_style_training.vgg import LossNetwork
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Gram matrix of `features` [N, C, H, W] as [N, C, C] float32, divided by C*H*W.
+
+    Johnson et al. 2016, section 3.2. Computed in float32 also inside autocast: the sums run over
+    tens of thousands of positions, more than half precision can add up.
+    """
+    n, c, h, w = features.shape
+    with torch.autocast(features.device.type, enabled=False):
+        flat = features.float().reshape(n, c, h * w)
+        return torch.bmm(flat, flat.transpose(1, 2)) / (c * h * w)
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels of `images` [N, 3, H, W], in their unit."""
+    down = (images[:, :, 1:] - images[:, :, :-1]).abs().mean()
+    right = (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().mean()
+    return down + right
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Layers and weights of the perceptual loss.
+
+    Attributes:
+        content_layers, style_layers: VGG layer -> weight within its loss.
+        content_weight, style_weight, tv_weight: of the three losses in the total.
+    """
+
+    content_layers: Mapping[str, float] = field(default_factory=lambda: {"relu3_3": 1.0})
+    style_layers: Mapping[str, float] = field(
+        default_factory=lambda: {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0}
+    )
+    content_weight: float = 1.0
+    style_weight: float = 5.0
+    tv_weight: float = 0.0
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple({**self.content_layers, **self.style_layers})
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Losses of one batch as scalar tensors; content, style and tv are unweighted."""
+
+    content: Tensor
+    style: Tensor
+    tv: Tensor
+    total: Tensor
+
+
+class PerceptualLoss(nn.Module):
+    """The objective for one painting: knows its Gram matrices, compares pictures with both."""
+
+    def __init__(
+        self,
+        network: LossNetwork,
+        paintings: Sequence[Tensor],
+        objective: Objective,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        """Compute the paintings' Gram matrices once.
+
+        Args:
+            network: gives at least `objective.layers`.
+            paintings: each [3, H, W] RGB, 0..255; sizes may differ.
+            objective: layers and weights.
+            weights: of the paintings in the mean of their Gram matrices; equal if None.
+        """
+        super().__init__()
+        self.network = network
+        self.objective = objective
+        shares = torch.tensor(weights or [1.0] * len(paintings))
+        shares = shares / shares.sum()
+        grams: dict[str, Tensor] = {}
+        with torch.no_grad():
+            for painting, share in zip(paintings, shares, strict=True):
+                activations = network(painting.unsqueeze(0))
+                for layer in objective.style_layers:
+                    gram = share.item() * gram_matrix(activations[layer])
+                    grams[layer] = grams[layer] + gram if layer in grams else gram
+        for layer, gram in grams.items():
+            self.register_buffer(f"gram_{layer}", gram, persistent=False)
+
+    def content_targets(self, photos: Tensor) -> dict[str, Tensor]:
+        """Activations of `photos` [N, 3, H, W] that the content loss compares with; no gradient."""
+        with torch.no_grad():
+            activations = self.network(photos)
+        return {layer: activations[layer] for layer in self.objective.content_layers}
+
+    def forward(self, stylized: Tensor, targets: Mapping[str, Tensor]) -> Losses:
+        """Losses of `stylized` [N, 3, H, W], 0..255, against `content_targets` and the painting."""
+        activations = self.network(stylized)
+        content = stylized.new_zeros((), dtype=torch.float32)
+        for layer, weight in self.objective.content_layers.items():
+            content = content + weight * F.mse_loss(
+                activations[layer].float(), targets[layer].float()
+            )
+        style = stylized.new_zeros((), dtype=torch.float32)
+        for layer, weight in self.objective.style_layers.items():
+            gram = gram_matrix(activations[layer])
+            target: Tensor = getattr(self, f"gram_{layer}")
+            style = style + weight * F.mse_loss(gram, target.expand_as(gram))
+        tv = total_variation(stylized.float())
+        o = self.objective
+        total = o.content_weight * content + o.style_weight * style + o.tv_weight * tv
+        return Losses(content=content, style=style, tv=tv, total=total)

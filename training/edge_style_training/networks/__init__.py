@@ -1,0 +1,51 @@
+"""The registry of architectures. Adding a network is one module and one line here.
+
+Every network is an `nn.Module` that maps RGB frames [N, 3, H, W], 0..255, to stylized frames of the
+same scale, unclamped, whose height and width are those of the input rounded up to the network's
+`stride_px`: export crops and clamps. The configuration that builds it is kept in the checkpoint.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from edge_style.errors import WeightsError
+from edge_style_training.networks.johnson import TransformerNet
+from edge_style_training.networks.lean import LeanConfig, LeanNet
+
+
+def _johnson(**config: Any) -> nn.Module:
+    if config:
+        raise TypeError(f"unexpected {sorted(config)}")
+    return TransformerNet()
+
+
+def _lean(**config: Any) -> nn.Module:
+    return LeanNet(LeanConfig(**config))
+
+
+ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
+    "johnson": _johnson,
+    "lean": _lean,
+}
+
+
+def build_network(architecture: str, config: Mapping[str, Any] | None = None) -> nn.Module:
+    """A network with fresh weights.
+
+    Args:
+        architecture: a key of `ARCHITECTURES`.
+        config: the architecture's own settings; defaults where missing.
+
+    Raises:
+        WeightsError: no such architecture, or a setting that it does not have.
+    """
+    if architecture not in ARCHITECTURES:
+        raise WeightsError(
+            f"unknown architecture {architecture!r}: there are {', '.join(ARCHITECTURES)}"
+        )
+    try:
+        return ARCHITECTURES[architecture](**(config or {}))
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"architecture {architecture!r} cannot be built: {error}") from error
