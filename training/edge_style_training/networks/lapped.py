@@ -39,7 +39,7 @@ class LappedUpsample(nn.Module):
         self.out_channels = out_channels
         self.weight = nn.Parameter(torch.empty(out_channels, factor, factor, channels, 3, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        nn.init.normal_(self.weight, std=1 / math.sqrt(9 * channels))
+        nn.init.normal_(self.weight, std=0.3 / math.sqrt(9 * channels))
         axis = _window(factor)
         window = axis.view(factor, 1, 3, 1) * axis.view(1, factor, 1, 3)
         self.register_buffer("window", window.unsqueeze(2), persistent=False)

@@ -129,9 +129,10 @@ class LeanNet(nn.Module):
         else:
             x = frames / 64.0 - 2.0
         border = self.config.border_px
-        # Three more at the far sides: a stride-4 stem then covers every size, without arithmetic
-        # on the size in the graph.
-        x = F.pad(x, (border, border + 3, border, border + 3), mode="reflect")
+        # Up to three more at the far sides let the stem cover every size without arithmetic on the
+        # size in the graph: an 8x8 convolution rounds down, two 3x3 ones round up by themselves.
+        far = border + (3 if self.config.stem == "patch" else 0)
+        x = F.pad(x, (border, far, border, far), mode="reflect")
         y = self.head(self.body(self.stem(x)))
         stylized = y[:, :, border : y.shape[2] - border, border : y.shape[3] - border]
         # The head works around mid-grey, so that its first pictures are neither black nor white.

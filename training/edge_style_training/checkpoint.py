@@ -1,0 +1,155 @@
+"""Checkpoints: what a training leaves behind, and what it resumes from.
+
+A finished network is a bare `state_dict`, so that pytorch/examples' programs can load a `johnson` one
+as it is. What else is to be known about it (architecture, settings, painting, scores) rides along in
+the `_metadata` that PyTorch keeps on every `state_dict` and that loading ignores. Nothing is ever
+unpickled beyond tensors and plain containers (`weights_only=True`).
+"""
+
+import hashlib
+import os
+import tempfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edge_style.errors import CheckpointError
+from edge_style_training.networks import build_network
+
+_DESCRIPTION_KEY = "edge_style"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network and what is known about it.
+
+    Attributes:
+        architecture, network: key and settings for `networks.build_network`.
+        weights: its `state_dict`.
+        name, painting, artist, year, licence, source: for the credits in the exported file.
+        step: of training, at which these weights were taken.
+        training: the resolved training settings, as plain values.
+        scores: losses on validation photos.
+        sha256: of the file it was read from; empty before it is written.
+    """
+
+    architecture: str
+    weights: Mapping[str, Tensor]
+    network: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    painting: str = ""
+    artist: str = ""
+    year: str = ""
+    licence: str = ""
+    source: str = ""
+    step: int = 0
+    training: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    sha256: str = ""
+
+    def build(self) -> nn.Module:
+        """The network with these weights, in evaluation mode.
+
+        Raises:
+            CheckpointError: the weights are not those of the architecture.
+        """
+        network = build_network(self.architecture, self.network)
+        try:
+            network.load_state_dict(dict(self.weights))
+        except RuntimeError as error:
+            wanted, came = network.state_dict().keys(), self.weights.keys()
+            missing, extra = sorted(wanted - came), sorted(came - wanted)
+            what = (missing and f"lacks {missing[0]}") or (extra and f"has {extra[0]}") or "shapes"
+            raise CheckpointError(
+                f"the checkpoint does not fit architecture {self.architecture!r}: {what}"
+            ) from error
+        return network.eval()
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write `checkpoint` to `path`, atomically.
+
+    Raises:
+        CheckpointError: the folder is missing or not writable, or the disk is full.
+    """
+    state: OrderedDict[str, Tensor] = OrderedDict(
+        (key, value.detach().cpu().contiguous()) for key, value in checkpoint.weights.items()
+    )
+    description = {k: v for k, v in vars(checkpoint).items() if k not in {"weights", "sha256"}}
+    state._metadata = {_DESCRIPTION_KEY: _plain(description)}  # type: ignore[attr-defined] # PyTorch's own attribute
+    save_atomically(state, path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint that `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: no such file, damaged, or not one of this project's.
+    """
+    state = load_tensors(path)
+    description = getattr(state, "_metadata", {}).get(_DESCRIPTION_KEY)
+    if description is None:
+        raise CheckpointError(f"{path} is not a checkpoint of edge-style")
+    known = {k: v for k, v in description.items() if k in Checkpoint.__dataclass_fields__}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Checkpoint(weights=dict(state), **{**known, "sha256": digest})
+
+
+def load_tensors(path: Path) -> Any:
+    """What `torch.save` wrote, if it is tensors and plain containers only.
+
+    Raises:
+        CheckpointError: no such file, damaged, or holding anything that would run code.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # zipfile, pickle and torch each raise their own kinds for a damaged or hostile file.
+        raise CheckpointError(
+            f"{path} is not a checkpoint of tensors (damaged, or it holds Python objects, which "
+            "are never loaded)"
+        ) from error
+
+
+def save_atomically(value: Any, path: Path) -> None:
+    """`torch.save` to a temporary file beside `path`, flushed to disk, then renamed.
+
+    A reader, or a computer that loses power, finds the old file or the new one, never half of it.
+
+    Raises:
+        CheckpointError: the folder is missing or not writable, or the disk is full.
+    """
+    temporary: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            torch.save(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        # PyTorch's zip writer reports a full disk as a RuntimeError.
+        raise CheckpointError(f"cannot write {path}: {error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """`value` as dictionaries, lists, strings and numbers, which any loader accepts."""
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
