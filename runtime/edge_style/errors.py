@@ -17,10 +17,9 @@ class UsageError(EdgeStyleError, ValueError):
 class MissingExtraError(EdgeStyleError, ImportError):
     """A command needs an optional part of the program that is not installed."""
 
-    def __init__(self, what: str, package: str, extra: str) -> None:
-        super().__init__(
-            f"{what} needs the package '{package}': pip install 'edge-style[{extra}]'",
-        )
+    def __init__(self, what: str, package: str, extra: str, *alternatives: str) -> None:
+        install = " or ".join(f"'edge-style[{name}]'" for name in (extra, *alternatives))
+        super().__init__(f"{what} needs the package '{package}': pip install {install}")
 
 
 class ImageError(EdgeStyleError, ValueError):
