@@ -14,9 +14,7 @@ from edge_style.errors import WeightsError
 
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)
 
-TORCHVISION_VGG16_URL = (
-    "https://download.pytorch.org/models/vgg16_features-amdegroot-88682ab5.pth"
-)
+TORCHVISION_VGG16_URL = "https://download.pytorch.org/models/vgg16_features-amdegroot-88682ab5.pth"
 
 # Convolutions per block and their widths; a pooling follows each block.
 _BLOCKS: dict[str, tuple[tuple[int, int], ...]] = {

@@ -42,7 +42,7 @@ class LappedUpsample(nn.Module):
         nn.init.normal_(self.weight, std=0.3 / math.sqrt(9 * channels))
         axis = _window(factor)
         window = axis.view(factor, 1, 3, 1) * axis.view(1, factor, 1, 3)
-        self.register_buffer("window", window.unsqueeze(2), persistent=False)
+        self.register_buffer("window", window.unsqueeze(2).unsqueeze(0), persistent=False)
 
     def convolution_weight(self) -> Tensor:
         """The constrained weights as those of a 3x3 convolution before a pixel shuffle."""

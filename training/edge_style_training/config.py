@@ -1,0 +1,129 @@
+"""Settings of a training: defaults, a TOML recipe, the command line, in this order."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from edge_style.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides what a training computes; stored in the checkpoint.
+
+    Attributes:
+        architecture, network: key and settings for `networks.build_network`.
+        steps: optimizer steps in all.
+        batch_size: photos a step, over all processes.
+        crop_px: side of the square crops of photos.
+        style_px: short side of the painting for its Gram matrices. It sets the size of the strokes.
+        content_weight, style_weight, tv_weight: of the losses, see `losses.Objective`.
+        consistency_weight: of the difference between the stylized picture and the stylized noisy,
+            shifted picture, so that live video does not boil.
+        consistency_noise_levels: standard deviation of that noise, in 8-bit levels.
+        learning_rate: at its peak, for Adam; warmed up, then down to zero along a cosine.
+        warmup_steps: to reach the peak.
+        precision: `fp32`, `bf16`, or `auto`: bf16 where the hardware multiplies in it.
+        seed: of weights, crops and noise.
+        validate_every, checkpoint_every: in steps.
+        validation_photos: photos held out of the content folder for validation.
+    """
+
+    architecture: str = "lean"
+    network: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 4000
+    batch_size: int = 4
+    crop_px: int = 256
+    style_px: int = 256
+    content_weight: float = 1.0
+    style_weight: float = 5.0
+    tv_weight: float = 0.0
+    consistency_weight: float = 0.0
+    consistency_noise_levels: float = 4.0
+    learning_rate: float = 2e-3
+    warmup_steps: int = 100
+    precision: str = "auto"
+    seed: int = 0
+    validate_every: int = 500
+    checkpoint_every: int = 250
+    validation_photos: int = 8
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        Raises:
+            UsageError: a setting that cannot work; says which, what was expected and what came.
+        """
+        minima = {
+            "steps": 1,
+            "batch_size": 1,
+            "crop_px": 32,
+            "style_px": 32,
+            "content_weight": 0,
+            "style_weight": 0,
+            "tv_weight": 0,
+            "consistency_weight": 0,
+            "consistency_noise_levels": 0,
+            "warmup_steps": 0,
+            "validate_every": 1,
+            "checkpoint_every": 1,
+            "validation_photos": 1,
+        }
+        for name, minimum in minima.items():
+            value = getattr(self, name)
+            if not value >= minimum:
+                raise UsageError(f"{name} should be at least {minimum}, not {value}")
+        if not self.learning_rate > 0:
+            raise UsageError(f"learning_rate should be above 0, not {self.learning_rate}")
+        if self.content_weight == self.style_weight == 0:
+            raise UsageError("content_weight and style_weight are both 0: nothing to learn")
+        if self.precision not in {"auto", "fp32", "bf16"}:
+            raise UsageError(f"precision should be auto, fp32 or bf16, not {self.precision}")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Settings from a TOML file; keys are `TrainingConfig`'s attributes.
+
+    Raises:
+        UsageError: no such file, not TOML, or a key or type that is not known.
+    """
+    try:
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no recipe {path}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} is no TOML recipe: {error}") from error
+    return check_settings(recipe, str(path))
+
+
+def check_settings(settings: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """`settings` with integers widened to floats where floats are wanted.
+
+    Raises:
+        UsageError: a key or type that `TrainingConfig` does not have.
+    """
+    defaults = TrainingConfig()
+    known = {item.name for item in fields(TrainingConfig)}
+    checked: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key not in known:
+            raise UsageError(
+                f"{origin}: unknown setting {key!r}; there are {', '.join(sorted(known))}"
+            )
+        kind = dict if key == "network" else type(getattr(defaults, key))
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)  # noqa: PLW2901 - TOML writes 5 for 5.0
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise UsageError(f"{origin}: {key} should be a {kind.__name__}, not {value!r}")
+        checked[key] = value
+    return checked

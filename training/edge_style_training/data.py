@@ -1,0 +1,177 @@
+"""Photos to train on: a folder of any shape and size, as a reproducible stream of crops."""
+
+import random
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from edge_style.errors import ContentError, ImageError
+from edge_style.images import IMAGE_SUFFIXES, read_image
+
+# Decoded photos that each loader worker keeps: enough for a few hundred of half a megabyte, so that
+# small folders are decoded once, while COCO streams.
+_CACHE_BYTES = 256 * 2**20
+
+# A photo is shrunk until the crop covers between its whole short side and 1/1.5 of it: objects then
+# come in the sizes in which a camera shows them.
+_MAX_ZOOM = 1.5
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """All files under `folder` whose suffix is one of a picture, sorted, hidden ones left out.
+
+    Raises:
+        ContentError: no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise ContentError(f"there is no folder {folder} with content photos")
+    photos = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+    if not photos:
+        raise ContentError(
+            f"{folder} holds no picture ({', '.join(sorted(IMAGE_SUFFIXES))}): "
+            "give a folder of a few hundred photos or more"
+        )
+    return photos
+
+
+def to_tensor(picture: NDArray[np.uint8]) -> Tensor:
+    """RGB [H, W, 3] uint8 -> [3, H, W] float32, 0..255."""
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float()
+
+
+def resize_short_side(picture: NDArray[np.uint8], short_px: int) -> NDArray[np.uint8]:
+    """`picture` [H, W, 3] with its short side at `short_px`, its proportions kept."""
+    height, width = picture.shape[:2]
+    scale = short_px / min(height, width)
+    size = (max(short_px, round(width * scale)), max(short_px, round(height * scale)))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=interpolation), dtype=np.uint8)
+
+
+def centre_crop(picture: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    """The middle `side_px` square of `picture`, after its short side was brought to that length."""
+    picture = resize_short_side(picture, side_px)
+    top = (picture.shape[0] - side_px) // 2
+    left = (picture.shape[1] - side_px) // 2
+    return picture[top : top + side_px, left : left + side_px]
+
+
+class CropDataset(Dataset[tuple[Tensor, int]]):
+    """Crop number i of an endless, reproducible stream: the same for every number of workers.
+
+    Items are (crop [3, S, S] uint8 RGB, number of photos skipped on the way because they were
+    broken).
+    """
+
+    def __init__(self, photos: Sequence[Path], crop_px: int, seed: int) -> None:
+        self.photos = photos
+        self.crop_px = crop_px
+        self.seed = seed
+        self._cache: OrderedDict[Path, NDArray[np.uint8]] = OrderedDict()
+        self._cached_bytes = 0
+
+    def __getitem__(self, number: int) -> tuple[Tensor, int]:
+        """Crop `number`.
+
+        Raises:
+            ContentError: a hundred photos in a row were broken.
+        """
+        epoch, place = divmod(number, len(self.photos))
+        generator = random.Random(f"{self.seed}/{number}")  # noqa: S311 - not for secrecy
+        attempts = min(100, len(self.photos))
+        for skipped in range(attempts):
+            photo = self.photos[self._shuffled(epoch, (place + skipped) % len(self.photos))]
+            try:
+                return self._crop(self._read(photo), generator), skipped
+            except ImageError:
+                continue
+        raise ContentError(f"{attempts} pictures in a row cannot be read, {photo} for one")
+
+    def _shuffled(self, epoch: int, place: int) -> int:
+        """Where `place` goes in the epoch's order: an affine permutation, O(1) also for COCO."""
+        n = len(self.photos)
+        generator = random.Random(f"{self.seed}/epoch {epoch}")  # noqa: S311 - not for secrecy
+        while True:
+            factor = generator.randrange(1, n + 1)
+            if np.gcd(factor, n) == 1:
+                return (factor * place + generator.randrange(n)) % n
+
+    def _read(self, photo: Path) -> NDArray[np.uint8]:
+        if photo in self._cache:
+            self._cache.move_to_end(photo)
+            return self._cache[photo]
+        picture = read_image(photo)
+        # Crops never need more than this; phone photos are far larger.
+        longest_short_side = round(self.crop_px * _MAX_ZOOM)
+        if min(picture.shape[:2]) > longest_short_side:
+            picture = resize_short_side(picture, longest_short_side)
+        self._cache[photo] = picture
+        self._cached_bytes += picture.nbytes
+        while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
+            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
+        return picture
+
+    def _crop(self, picture: NDArray[np.uint8], generator: random.Random) -> Tensor:
+        side = self.crop_px
+        picture = resize_short_side(picture, round(side * generator.uniform(1.0, _MAX_ZOOM)))
+        top = generator.randrange(picture.shape[0] - side + 1)
+        left = generator.randrange(picture.shape[1] - side + 1)
+        crop = picture[top : top + side, left : left + side]
+        if generator.random() < 0.5:
+            crop = crop[:, ::-1]
+        return torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1)
+
+
+class _ShareSampler(Sampler[int]):
+    """Numbers of the crops that process `rank` of `world` takes from `start` on."""
+
+    def __init__(self, start: int, stop: int, batch_size: int, rank: int, world: int) -> None:
+        self._range = range(start, stop)
+        self._batch_size = batch_size
+        self._rank = rank
+        self._world = world
+
+    def __iter__(self) -> Iterator[int]:
+        share = self._batch_size // self._world
+        for first in range(self._range.start, self._range.stop, self._batch_size):
+            yield from range(first + self._rank * share, first + (self._rank + 1) * share)
+
+
+def crop_loader(
+    dataset: CropDataset,
+    *,
+    first_step: int,
+    last_step: int,
+    batch_size: int,
+    workers: int,
+    rank: int = 0,
+    world: int = 1,
+) -> DataLoader[tuple[Tensor, int]]:
+    """Batches of steps `first_step` to `last_step` (excluded), this process's share of each.
+
+    Batches are (crops [B, 3, S, S] uint8, skipped [B]). A resumed training sees the very crops that
+    an uninterrupted one would have.
+    """
+    sampler = _ShareSampler(
+        first_step * batch_size, last_step * batch_size, batch_size, rank, world
+    )
+    return DataLoader(
+        dataset,
+        batch_size=batch_size // world,
+        sampler=sampler,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=False,
+        prefetch_factor=4 if workers else None,
+    )

@@ -1,0 +1,172 @@
+"""What the command `train` does around the trainer: reads its inputs, shows and logs its progress."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelerate import Accelerator
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from edge_style.errors import ContentError, UsageError
+from edge_style.images import read_image
+from edge_style_training import trainer as training
+from edge_style_training.config import TrainingConfig
+from edge_style_training.data import find_photos, resize_short_side, to_tensor
+from edge_style_training.losses import Objective
+from edge_style_training.vgg import load_loss_network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.tensorboard import SummaryWriter
+
+# A Gram matrix of relu4_3 needs more than a handful of positions, which are 8 pixels apart.
+MIN_PAINTING_PX = 64
+
+
+def read_painting(path: Path, short_px: int) -> "Tensor":
+    """The painting at `path` with its short side at `short_px`, [3, H, W] RGB, 0..255.
+
+    Raises:
+        ImageError: it cannot be read.
+        ContentError: it is too small to learn strokes from.
+    """
+    picture = read_image(path)
+    if min(picture.shape[:2]) < MIN_PAINTING_PX:
+        raise ContentError(
+            f"{path} is {picture.shape[1]}x{picture.shape[0]} pixels: a painting needs at least "
+            f"{MIN_PAINTING_PX} on its short side"
+        )
+    return to_tensor(resize_short_side(picture, short_px))
+
+
+def run_training(
+    *,
+    paintings: Sequence[Path],
+    content: Path,
+    output: Path,
+    vgg: Path | None,
+    settings: Mapping[str, Any],
+    description: Mapping[str, str],
+    workers: int,
+    resume: bool,
+    force: bool,
+    log_dir: Path | None,
+) -> None:
+    """Train as the command line says; progress and results go to standard error.
+
+    Raises:
+        EdgeStyleError: whatever cannot be used, before any time is spent on training.
+    """
+    config = TrainingConfig(**settings)
+    _check_output(output, resume=resume, force=force)
+    pictures = [read_painting(path, config.style_px) for path in paintings]
+    photos = find_photos(content)
+    network = load_loss_network(vgg, Objective().layers)
+    accelerator = Accelerator()
+    if config.batch_size % accelerator.num_processes:
+        raise UsageError(
+            f"batch_size {config.batch_size} cannot be shared by {accelerator.num_processes} "
+            "processes: give a multiple"
+        )
+    console = Console(stderr=True, quiet=not accelerator.is_main_process)
+    trainer = training.Trainer(
+        config,
+        network,
+        pictures,
+        photos,
+        output,
+        description,
+        workers=workers,
+        accelerator=accelerator,
+    )
+    if resume:
+        trainer.resume()
+    elif trainer.resume_path.exists() and not force:
+        raise UsageError(
+            f"{trainer.resume_path} holds an interrupted training: --resume goes on with it, "
+            "--force starts anew"
+        )
+    console.print(
+        f"{config.architecture} on {accelerator.device} in {trainer.precision}, "
+        f"{len(photos):,} photos, step {trainer.step:,} of {config.steps:,}"
+    )
+    with ExitStack() as stack:
+        reporter = _Reporter(console, log_dir if accelerator.is_main_process else None, stack)
+        reporter.start(trainer.step, config.steps)
+        best = trainer.run(reporter)
+    if trainer.skipped_photos:
+        console.print(f"{trainer.skipped_photos} broken pictures were skipped")
+    console.print(
+        f"{output}: best at step {best.step:,}, total loss {best.scores['total']:,.0f} "
+        f"(content {best.scores['content']:,.0f}, style {best.scores['style']:,.0f})\n"
+        f"next: edge-style export {output}"
+    )
+
+
+def _check_output(output: Path, *, resume: bool, force: bool) -> None:
+    if not output.parent.is_dir():
+        raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder: give a file such as {output / 'starry.pth'}")
+    if output.exists() and not (resume or force):
+        raise UsageError(f"{output} exists: give another --output, or --force to overwrite it")
+
+
+class _Reporter:
+    """Draws the progress bar and feeds TensorBoard."""
+
+    def __init__(self, console: Console, log_dir: Path | None, stack: ExitStack) -> None:
+        self._bar = stack.enter_context(
+            Progress(
+                TextColumn("training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TaskProgressColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[losses]}"),
+                console=console,
+            )
+        )
+        self._writer = _summary_writer(log_dir, stack) if log_dir else None
+
+    def start(self, step: int, steps: int) -> None:
+        self._task = self._bar.add_task("", total=steps, completed=step, losses="")
+
+    def __call__(self, progress: training.Progress) -> None:
+        shown = "  ".join(f"{name} {progress.losses[name]:,.0f}" for name in ("content", "style"))
+        shown += f"  {progress.photos_per_second:.1f} photos/s"
+        self._bar.update(self._task, completed=progress.step, losses=shown)
+        if progress.validation:
+            total = progress.validation["total"]
+            self._bar.console.print(f"step {progress.step:,}: validation loss {total:,.0f}")
+        if self._writer is None:
+            return
+        for name, value in progress.losses.items():
+            self._writer.add_scalar(f"training/{name}", value, progress.step)
+        for name, value in progress.validation.items():
+            self._writer.add_scalar(f"validation/{name}", value, progress.step)
+        self._writer.add_scalar("learning_rate", progress.learning_rate, progress.step)
+        self._writer.add_scalar("photos_per_second", progress.photos_per_second, progress.step)
+        if progress.pictures is not None:
+            self._writer.add_images("validation", progress.pictures / 255, progress.step)
+
+
+def _summary_writer(log_dir: Path, stack: ExitStack) -> "SummaryWriter":
+    # Slow to import, and only wanted with --log-dir.
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+
+    writer = SummaryWriter(str(log_dir))
+    stack.callback(writer.close)
+    return writer

@@ -1,0 +1,377 @@
+"""The training loop of Johnson et al. 2016: one network for one painting, by perceptual losses.
+
+What a step sees depends on the settings and its number alone (crops, noise, learning rate), so a
+resumed training repeats an uninterrupted one.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from edge_style.errors import CheckpointError, TrainingDivergedError
+from edge_style.images import read_image
+from edge_style_training.checkpoint import (
+    Checkpoint,
+    load_tensors,
+    save_atomically,
+    save_checkpoint,
+)
+from edge_style_training.config import TrainingConfig
+from edge_style_training.data import CropDataset, centre_crop, crop_loader, to_tensor
+from edge_style_training.losses import Losses, Objective, PerceptualLoss
+from edge_style_training.networks import build_network
+from edge_style_training.vgg import LossNetwork
+
+_RESUME_FORMAT = "edge-style-training-1"
+_REPORT_EVERY = 10
+
+# Shifts of the consistency loss, in pixels: up to twice the stride, so that no multiple of it is
+# favoured; the border that the shift tears is left out of the comparison.
+_MAX_SHIFT_PX = 8
+_SHIFT_MARGIN_PX = 16
+
+# The total loss falls by an order of magnitude in the first hundred steps and then slowly. Far
+# above its start it does not come back.
+_DIVERGED_FACTOR = 20.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A glance at a running training.
+
+    Attributes:
+        step, steps: done, and in all.
+        losses: of the last step: content, style, tv (unweighted), consistency, total.
+        validation: losses on the validation photos, where this report follows a validation.
+        learning_rate: of the last step.
+        photos_per_second: since the last report.
+        skipped_photos: broken ones met so far.
+        pictures: stylized validation photos [N, 3, H, W], 0..255, with a validation.
+    """
+
+    step: int
+    steps: int
+    losses: Mapping[str, float]
+    learning_rate: float
+    photos_per_second: float
+    skipped_photos: int = 0
+    validation: Mapping[str, float] = field(default_factory=dict)
+    pictures: Tensor | None = None
+
+
+def learning_rate_at(config: TrainingConfig, step: int) -> float:
+    """Linear warm-up to the peak, then half a cosine down to zero at the last step."""
+    warmup = min(config.warmup_steps, config.steps // 10)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / max(1, config.steps - warmup)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """`auto` -> bf16 where the device multiplies in it natively, else fp32."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        has_bf16 = torch.cpu.is_available() and torch.cpu._is_avx512_bf16_supported()
+        return "bf16" if has_bf16 else "fp32"
+    return "fp32"
+
+
+class Trainer:
+    """Trains one network for one objective; see `run`."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        loss_network: LossNetwork,
+        paintings: Sequence[Tensor],
+        photos: Sequence[Path],
+        output: Path,
+        description: Mapping[str, str] | None = None,
+        *,
+        workers: int = 2,
+        accelerator: Accelerator | None = None,
+    ) -> None:
+        """Set everything up; nothing is computed or written yet.
+
+        Args:
+            config: the settings.
+            loss_network: VGG with ImageNet weights and the objective's layers, in float32.
+            paintings: each [3, H, W] RGB 0..255, at the size that decides the strokes.
+            photos: to train on; the last `config.validation_photos` of a fixed shuffle (at most a
+                fifth) are held out.
+            output: where the finished checkpoint goes.
+            description: `Checkpoint`'s name, painting, artist, year, licence, source.
+            workers: loader processes.
+            accelerator: of the caller; one for this machine's devices if None.
+        """
+        self.config = config
+        self.output = output
+        self.description = dict(description or {})
+        self.workers = workers
+        self.accelerator = accelerator or Accelerator()
+        device = self.accelerator.device
+        self.precision = resolve_precision(config.precision, device)
+        torch.manual_seed(config.seed)
+        network = build_network(config.architecture, config.network)
+        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
+        optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+        self.network: nn.Module
+        self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
+        objective = Objective(
+            content_weight=config.content_weight,
+            style_weight=config.style_weight,
+            tv_weight=config.tv_weight,
+        )
+        paintings = [painting.to(device) for painting in paintings]
+        # Validation is always in float32, so that figures of all trainings can be compared.
+        self.yardstick = PerceptualLoss(loss_network.to(device), paintings, objective)
+        self.criterion = self._training_criterion(loss_network, paintings, objective)
+        order = torch.randperm(len(photos), generator=torch.Generator().manual_seed(0)).tolist()
+        held_out = min(config.validation_photos, max(1, len(photos) // 5))
+        shuffled = [photos[index] for index in order]
+        self.validation_photos = shuffled[-held_out:]
+        self.dataset = CropDataset(shuffled[:-held_out] or shuffled, config.crop_px, config.seed)
+        self.step = 0
+        self.skipped_photos = 0
+        self.best_total = math.inf
+        self.best: Checkpoint | None = None
+        self.start_total: float | None = None
+
+    def _training_criterion(
+        self, network: LossNetwork, paintings: Sequence[Tensor], objective: Objective
+    ) -> PerceptualLoss:
+        if self.precision == "fp32":
+            return self.yardstick
+        # Not fp16: VGG's activations on 0..255 input come near its limit of 65504.
+        half = LossNetwork(network.layers).to(self.accelerator.device)
+        half.load_state_dict(network.state_dict())
+        half = half.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
+        half.mean = network.mean.float()
+        criterion = PerceptualLoss(half, paintings, objective)
+        for layer in objective.style_layers:  # the exact Gram matrices, not half-precision ones
+            setattr(criterion, f"gram_{layer}", getattr(self.yardstick, f"gram_{layer}"))
+        return criterion
+
+    @property
+    def resume_path(self) -> Path:
+        return self.output.with_suffix(".resume.pth")
+
+    def run(self, report: Callable[[Progress], None]) -> Checkpoint:
+        """Train from `self.step` to the end, saving on the way; the best checkpoint by validation.
+
+        Args:
+            report: called every ten steps and after every validation, on the main process.
+
+        Raises:
+            TrainingDivergedError: the loss became infinite, NaN, or hopelessly large.
+            CheckpointError: a checkpoint cannot be written.
+            ContentError: too many broken photos.
+        """
+        config = self.config
+        loader = crop_loader(
+            self.dataset,
+            first_step=self.step,
+            last_step=config.steps,
+            batch_size=config.batch_size,
+            workers=self.workers,
+            rank=self.accelerator.process_index,
+            world=self.accelerator.num_processes,
+        )
+        last_time, last_step = time.perf_counter(), self.step
+        for crops, skipped in loader:
+            self.skipped_photos += int(skipped.sum())
+            losses = self._train_step(crops.to(self.accelerator.device, non_blocking=True))
+            self.step += 1
+            validate = self.step % config.validate_every == 0 or self.step == config.steps
+            save = self.step % config.checkpoint_every == 0
+            if not (validate or save or self.step % _REPORT_EVERY == 0):
+                continue
+            values = self._checked(losses)
+            now = time.perf_counter()
+            progress = Progress(
+                step=self.step,
+                steps=config.steps,
+                losses=values,
+                learning_rate=learning_rate_at(config, self.step - 1),
+                photos_per_second=(self.step - last_step) * config.batch_size / (now - last_time),
+                skipped_photos=self.skipped_photos,
+            )
+            if validate:
+                progress = self._validated(progress)
+            if (save or validate) and self.accelerator.is_main_process:
+                self._save()
+            if self.accelerator.is_main_process:
+                report(progress)
+            last_time, last_step = time.perf_counter(), self.step
+        self.accelerator.wait_for_everyone()
+        if self.best is None:
+            raise CheckpointError("the training ended before its first validation")
+        if self.accelerator.is_main_process:
+            save_checkpoint(self.best, self.output)
+            self.resume_path.unlink(missing_ok=True)
+        return self.best
+
+    def resume(self) -> None:
+        """Take up the training that `resume_path` holds.
+
+        Raises:
+            CheckpointError: nothing to resume, damaged, or of another architecture or settings.
+        """
+        state = load_tensors(self.resume_path)
+        if not isinstance(state, dict) or state.get("format") != _RESUME_FORMAT:
+            raise CheckpointError(f"{self.resume_path} holds no training to resume")
+        came, wanted = state["config"], self.config.as_dict()
+        # Reporting and saving may change in between, and what was computed so far stays valid.
+        free = {"validate_every", "checkpoint_every"}
+        differing = [key for key in wanted if key not in free and wanted[key] != came.get(key)]
+        if differing:
+            key = differing[0]
+            raise CheckpointError(
+                f"{self.resume_path} was trained with {key} = {came.get(key)!r}, not "
+                f"{wanted[key]!r}: give the same settings, or train anew without --resume"
+            )
+        self._unwrapped().load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        self.start_total = state["start_total"]
+        self.best_total = state["best_total"]
+        if state["best"] is not None:
+            self.best = self._checkpoint(
+                state["best"]["weights"], state["best"]["step"], state["best"]["scores"]
+            )
+
+    def _train_step(self, crops: Tensor) -> dict[str, Tensor]:
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate_at(config, self.step)
+        self.network.train()
+        photos = crops.float().contiguous(memory_format=torch.channels_last)
+        autocast = torch.autocast(
+            photos.device.type,
+            dtype=torch.bfloat16,
+            enabled=self.precision == "bf16",
+        )
+        targets = self.criterion.content_targets(photos)
+        consistency = photos.new_zeros(())
+        if config.consistency_weight > 0:
+            moved, shift = self._disturbed(photos)
+            with autocast:
+                both = self.network(torch.cat([photos, moved]))
+            stylized, stylized_moved = both.float().chunk(2)
+            back = torch.roll(stylized_moved, [-shift[0], -shift[1]], dims=(2, 3))
+            inner = slice(_SHIFT_MARGIN_PX, -_SHIFT_MARGIN_PX)
+            consistency = F.mse_loss(stylized[..., inner, inner], back[..., inner, inner])
+        else:
+            with autocast:
+                stylized = self.network(photos)
+            stylized = stylized.float()
+        stylized = stylized[..., : photos.shape[2], : photos.shape[3]]
+        losses: Losses = self.criterion(stylized, targets)
+        total = losses.total + config.consistency_weight * consistency
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(total)
+        self.optimizer.step()
+        return {
+            "content": losses.content.detach(),
+            "style": losses.style.detach(),
+            "tv": losses.tv.detach(),
+            "consistency": consistency.detach(),
+            "total": total.detach(),
+        }
+
+    def _disturbed(self, photos: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """`photos` shifted by a few pixels, with sensor noise; and the shift (down, right)."""
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+        down, right = torch.randint(0, _MAX_SHIFT_PX + 1, (2,), generator=generator).tolist()
+        strength = torch.rand((), generator=generator).item()
+        noise = torch.randn(photos.shape, generator=generator).to(photos.device)
+        moved = torch.roll(photos, [down, right], dims=(2, 3))
+        moved = moved + 2 * strength * self.config.consistency_noise_levels * noise
+        return moved.clamp(0, 255), (down, right)
+
+    def _checked(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        values = {name: float(value) for name, value in losses.items()}
+        total = values["total"]
+        if self.start_total is None and math.isfinite(total):
+            self.start_total = total
+        limit = _DIVERGED_FACTOR * (self.start_total or math.inf)
+        if not math.isfinite(total) or total > limit:
+            raise TrainingDivergedError(
+                f"the loss was {total:g} at step {self.step}: lower --learning-rate "
+                f"(it was {self.config.learning_rate:g}); the last checkpoint is untouched"
+            )
+        return values
+
+    def _validated(self, progress: Progress) -> Progress:
+        scores, pictures = self.validate()
+        if scores["total"] < self.best_total:
+            self.best_total = scores["total"]
+            weights = {
+                k: v.detach().cpu().clone() for k, v in self._unwrapped().state_dict().items()
+            }
+            self.best = self._checkpoint(weights, self.step, scores)
+        return replace(progress, validation=scores, pictures=pictures)
+
+    def validate(self) -> tuple[dict[str, float], Tensor]:
+        """Mean losses on the centre crops of the validation photos, and the stylized crops."""
+        network = self._unwrapped()
+        network.eval()
+        sums = {"content": 0.0, "style": 0.0, "tv": 0.0, "total": 0.0}
+        pictures = []
+        for photo in self.validation_photos:
+            crop = to_tensor(centre_crop(read_image(photo), self.config.crop_px))
+            frame = crop.unsqueeze(0).to(self.accelerator.device)
+            with torch.no_grad():
+                stylized = network(frame)[..., : frame.shape[2], : frame.shape[3]].clamp(0, 255)
+                losses = self.yardstick(stylized, self.yardstick.content_targets(frame))
+            for name in sums:
+                sums[name] += float(getattr(losses, name)) / len(self.validation_photos)
+            pictures.append(stylized.cpu())
+        return sums, torch.cat(pictures)
+
+    def _save(self) -> None:
+        best = self.best and {
+            "weights": dict(self.best.weights),
+            "step": self.best.step,
+            "scores": dict(self.best.scores),
+        }
+        state: dict[str, Any] = {
+            "format": _RESUME_FORMAT,
+            "config": self.config.as_dict(),
+            "step": self.step,
+            "weights": dict(self._unwrapped().state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "start_total": self.start_total,
+            "best_total": self.best_total,
+            "best": best,
+        }
+        save_atomically(state, self.resume_path)
+
+    def _checkpoint(
+        self, weights: Mapping[str, Tensor], step: int, scores: Mapping[str, float]
+    ) -> Checkpoint:
+        return Checkpoint(
+            architecture=self.config.architecture,
+            network=self.config.network,
+            weights=weights,
+            step=step,
+            training=self.config.as_dict(),
+            scores=scores,
+            **self.description,
+        )
+
+    def _unwrapped(self) -> nn.Module:
+        network: nn.Module = self.accelerator.unwrap_model(self.network)
+        return network
