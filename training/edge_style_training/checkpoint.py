@@ -1,9 +1,9 @@
 """Checkpoints: what a training leaves behind, and what it resumes from.
 
-A finished network is a bare `state_dict`, so that pytorch/examples' programs can load a `johnson` one
-as it is. What else is to be known about it (architecture, settings, painting, scores) rides along in
-the `_metadata` that PyTorch keeps on every `state_dict` and that loading ignores. Nothing is ever
-unpickled beyond tensors and plain containers (`weights_only=True`).
+A finished network is a bare `state_dict`, so that pytorch/examples' programs can load a `johnson`
+one as it is. What else is to be known about it (architecture, settings, painting, scores) rides
+along in the `_metadata` that PyTorch keeps on every `state_dict` and that loading ignores. Nothing
+is ever unpickled beyond tensors and plain containers (`weights_only=True`).
 """
 
 import hashlib

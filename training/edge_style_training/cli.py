@@ -1,4 +1,4 @@
-"""The command `train`. Imports no PyTorch before it runs, so that `edge-style --help` stays quick."""
+"""The command `train`. Imports PyTorch only when it runs, so that `edge-style --help` is quick."""
 
 from collections.abc import Mapping
 from pathlib import Path

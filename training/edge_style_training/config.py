@@ -118,7 +118,7 @@ def check_settings(settings: Mapping[str, Any], origin: str) -> dict[str, Any]:
     for key, value in settings.items():
         if key not in known:
             raise UsageError(
-                f"{origin}: unknown setting {key!r}; there are {', '.join(sorted(known))}"
+                f"{origin}: unknown setting {key!r}, there are {', '.join(sorted(known))}"
             )
         kind = dict if key == "network" else type(getattr(defaults, key))
         if kind is float and isinstance(value, int) and not isinstance(value, bool):

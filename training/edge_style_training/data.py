@@ -88,7 +88,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
             ContentError: a hundred photos in a row were broken.
         """
         epoch, place = divmod(number, len(self.photos))
-        generator = random.Random(f"{self.seed}/{number}")  # noqa: S311 - not for secrecy
+        generator = random.Random(f"{self.seed}/{number}")
         attempts = min(100, len(self.photos))
         for skipped in range(attempts):
             photo = self.photos[self._shuffled(epoch, (place + skipped) % len(self.photos))]
@@ -101,7 +101,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
     def _shuffled(self, epoch: int, place: int) -> int:
         """Where `place` goes in the epoch's order: an affine permutation, O(1) also for COCO."""
         n = len(self.photos)
-        generator = random.Random(f"{self.seed}/epoch {epoch}")  # noqa: S311 - not for secrecy
+        generator = random.Random(f"{self.seed}/epoch {epoch}")
         while True:
             factor = generator.randrange(1, n + 1)
             if np.gcd(factor, n) == 1:

@@ -1,4 +1,4 @@
-"""What the command `train` does around the trainer: reads its inputs, shows and logs its progress."""
+"""What the command `train` does around the trainer: reads inputs, shows and logs progress."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack

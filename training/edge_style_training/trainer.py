@@ -158,7 +158,7 @@ class Trainer:
         half = LossNetwork(network.layers).to(self.accelerator.device)
         half.load_state_dict(network.state_dict())
         half = half.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
-        half.mean = network.mean.float()
+        half.register_buffer("mean", network.get_buffer("mean"), persistent=False)
         criterion = PerceptualLoss(half, paintings, objective)
         for layer in objective.style_layers:  # the exact Gram matrices, not half-precision ones
             setattr(criterion, f"gram_{layer}", getattr(self.yardstick, f"gram_{layer}"))

@@ -82,8 +82,7 @@ class LossNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Activations of `layers` for RGB `images` [N, 3, H, W], 0..255, in the weights' dtype."""
-        weight = self.features[0].weight
-        x = (images - self.mean).to(weight.dtype)
+        x = (images - self.get_buffer("mean")).to(next(self.parameters()).dtype)
         activations: dict[str, Tensor] = {}
         for index, module in enumerate(self.features):
             x = module(x)

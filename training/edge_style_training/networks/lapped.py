@@ -1,12 +1,12 @@
 """A head that enlarges without a grid: overlapping patches under a smooth window.
 
-Enlarging by 4 with a convolution and a pixel shuffle lets every one of the 16 subpixels have filters
-of its own, and what differs between them shows as a 4-pixel grid. Two constraints on the weights
-remove it, both folded into a plain convolution for inference, so that they cost nothing there:
+Enlarging by 4 with a convolution and a pixel shuffle lets every one of the 16 subpixels have
+filters of its own, and what differs between them shows as a 4-pixel grid. Two constraints on the
+weights remove it, both folded into a plain convolution for inference, so that they cost nothing:
 
 - Every coarse cell paints a patch of 3x3 cells under a raised-cosine window, as the lapped
-  transforms of audio and image coding do (Malvar 1992) against blocking: a patch fades out where the
-  next begins.
+  transforms of audio and image coding do (Malvar 1992) against blocking: a patch fades out where
+  the next begins.
 - A constant feature map gives a constant picture: the filters of all subpixels sum to the same.
 """
 

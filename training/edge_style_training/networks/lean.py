@@ -73,17 +73,15 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int, norm1: nn.Module, norm2: nn.Module, dilation: int = 1) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(
-            width, width, 3, padding=dilation, dilation=dilation, bias=False
-        )
+        self.conv1 = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
         self.norm1 = norm1
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm2 = norm2
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norm1(self.conv1(x)))
-        y = x + self.norm2(self.conv2(y))
-        return y
+        y: Tensor = F.relu(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        return x + y
 
 
 class CoarseStage(nn.Module):
@@ -174,7 +172,7 @@ class LeanNet(nn.Module):
         # size in the graph: an 8x8 convolution rounds down, two 3x3 ones round up by themselves.
         far = border + (3 if self.config.stem == "patch" else 0)
         x = F.pad(x, (border, far, border, far), mode="reflect")
-        y = self.head(self.body(self.stem(x)))
+        y: Tensor = self.head(self.body(self.stem(x)))
         stylized = y[:, :, border : y.shape[2] - border, border : y.shape[3] - border]
         # The head works around mid-grey, so that its first pictures are neither black nor white.
         return stylized * 64.0 + 127.5
