@@ -35,6 +35,18 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
 ]
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"edge-style {__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+]
+
 app = typer.Typer(
     name="edge-style",
     help="Turn a painting into a live camera filter.",
@@ -45,7 +57,7 @@ app = typer.Typer(
 
 
 def note(message: str) -> None:
-    """Tell the user something by the way: on standard error, so that pipes and --json stay clean."""
+    """Say something by the way: on standard error, so that pipes and --json stay clean."""
     typer.echo(message, err=True)
 
 
@@ -54,20 +66,8 @@ def print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"edge-style {__version__}")
-        raise typer.Exit
-
-
 @app.callback(invoke_without_command=True)
-def _root(
-    context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
-    ] = False,
-) -> None:
+def _root(context: typer.Context, _version: VersionOption = False) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

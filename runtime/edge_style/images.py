@@ -62,8 +62,8 @@ def _decode(data: npt.NDArray[np.uint8]) -> Rgb:
     if data.size == 0:
         raise ValueError("empty file")
     if data[: len(_PNG_MAGIC)].tobytes() == _PNG_MAGIC:
-        _check_png(memoryview(data))
-    # Only the unchanged mode keeps alpha, and only the colour mode turns by EXIF; JPEG has no alpha.
+        _check_png(data.tobytes())
+    # Only the unchanged mode keeps alpha, only the colour mode turns by EXIF. JPEG has no alpha.
     if data[:2].tobytes() != _JPEG_MAGIC:
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
         if pixels is None:
@@ -77,7 +77,7 @@ def _decode(data: npt.NDArray[np.uint8]) -> Rgb:
     return np.ascontiguousarray(rgb, dtype=np.uint8)
 
 
-def _check_png(data: memoryview) -> None:
+def _check_png(data: bytes) -> None:
     """Refuse damaged PNG files before libpng sees them, because it prints on its own."""
     position = len(_PNG_MAGIC)
     kind = b""
@@ -90,7 +90,8 @@ def _check_png(data: memoryview) -> None:
             raise ValueError("truncated PNG")
         if zlib.crc32(data[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
             raise ValueError("damaged PNG")
-        if kind == b"IHDR" and max(struct.unpack_from(">II", data, position + 8)) > _PNG_MAX_SIDE_PX:
+        sides_px = struct.unpack_from(">II", data, position + 8) if kind == b"IHDR" else (0,)
+        if max(sides_px) > _PNG_MAX_SIDE_PX:
             raise ValueError("PNG claims a side no picture has")
         position = end + 4
 

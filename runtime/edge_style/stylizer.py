@@ -1,41 +1,212 @@
 """`Stylizer.load("starry")`: a model file becomes a function from frames to frames."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_style.contract import ModelSpec, Precision
+from edge_style import catalog
+from edge_style.contract import INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME, ModelSpec, Precision
+from edge_style.errors import ModelError, ProviderError, UsageError
+from edge_style.formats import recognize
+from edge_style.images import ensure_min_side, resize_to_cover
+from edge_style.providers import Provider, candidates
+from edge_style.session import Session
 
-Frame = npt.NDArray[np.uint8]
-Size = tuple[int, int]
+Frame: TypeAlias = npt.NDArray[np.uint8]
+StyleWeights: TypeAlias = Sequence[float] | npt.NDArray[np.float32]
+
+_TRIAL_SIDE_PX = 64
 
 
 class Stylizer:
     """A style-transfer network, ready to run. Frames are uint8 [H, W, 3], RGB, 0..255.
 
-    `stylizer(frame)` does it all; a pipeline that times its stages calls the three steps itself:
+    `stylizer(frame)` does it all. Code that times its stages calls the three steps itself:
     `stylizer.finish(stylizer.infer(stylizer.prepare(frame)), frame)`.
+
+    Attributes:
+        path: the file that runs.
+        provider: name of the execution provider that runs it.
+        spec: what the file says of itself; `contract_version` is 0 for a foreign model.
+        size_px: (width, height) at which the network runs; None: at each frame's own size.
+        skipped: what `auto` tried before, and why that could not run the model.
     """
 
-    name: str
-    path: Path
-    provider: str
-    spec: ModelSpec
-    precision: Precision
-    size: Size | None
+    def __init__(
+        self,
+        session: Session,
+        *,
+        size_px: tuple[int, int] | None = None,
+        skipped: tuple[str, ...] = (),
+    ) -> None:
+        """Wrap a session. `Stylizer.load` is the usual way.
+
+        Raises:
+            ModelError: the model is no image network, or violates the contract.
+            UsageError: the model runs at another size only.
+        """
+        self._session = session
+        self._format, self.spec = recognize(session)
+        self.path = session.path
+        self.provider = session.provider
+        self.skipped = skipped
+        fixed = self._format.fixed_size_px
+        if size_px is not None and fixed is not None and size_px != fixed:
+            raise UsageError(
+                f"'{self.path.name}' runs at {fixed[0]}x{fixed[1]} only, not at "
+                f"{size_px[0]}x{size_px[1]}: leave --size out"
+            )
+        self.size_px = size_px
+        foreign = self.spec.contract_version == 0
+        self._input = session.inputs[0].name if foreign else INPUT_NAME
+        self._output = session.outputs[0].name if foreign else OUTPUT_NAME
+        self._style_length = None if foreign else _style_length(session, self.spec)
 
     @classmethod
     def load(
-        cls, model: str | Path, *, provider: str = "auto", size: Size | None = None
+        cls,
+        model: str | Path,
+        *,
+        provider: str = "auto",
+        size: tuple[int, int] | None = None,
     ) -> "Stylizer":
-        """Find a model by name or path and make it ready to run."""
-        raise NotImplementedError
+        """Find a model and make it ready to run.
 
-    def __call__(self, frame: Frame, style: npt.NDArray[np.float32] | None = None) -> Frame:
-        """Stylize one frame."""
-        raise NotImplementedError
+        Args:
+            model: the name of a style, such as `starry`, or the path of an `.onnx` file.
+            provider: an execution provider's name, or `auto` for the first that works here.
+            size: (width, height) in pixels at which to run; frames are scaled to cover it and cut,
+                and results have this size. None: each frame at its own size.
+
+        Raises:
+            ModelNotFoundError: there is no such model; the message suggests others.
+            ModelError: it is no image network, or is damaged.
+            ProviderError: the provider that was asked for cannot run it here.
+            UsageError: no such provider, or a size that the model does not take.
+            MissingExtraError: onnxruntime is not installed.
+        """
+        skipped: list[str] = []
+        for candidate in candidates(provider):
+            try:
+                return cls._load_on(candidate, model, size, tuple(skipped))
+            except ProviderError as error:
+                if provider.lower() != "auto":
+                    raise
+                skipped.append(str(error))
+        raise ProviderError(f"no provider can run '{model}': {'; '.join(skipped)}")
+
+    @classmethod
+    def _load_on(
+        cls,
+        candidate: Provider,
+        model: str | Path,
+        size_px: tuple[int, int] | None,
+        skipped: tuple[str, ...],
+    ) -> "Stylizer":
+        path = catalog.resolve(model, candidate.name)
+        stylizer = cls(Session(path, candidate, size_px), size_px=size_px, skipped=skipped)
+        if candidate.name != "cpu":
+            # Many providers start well and fail at the first frame.
+            width, height = size_px or (_TRIAL_SIDE_PX, _TRIAL_SIDE_PX)
+            stylizer.warm_up(height, width)
+        return stylizer
+
+    @property
+    def name(self) -> str:
+        """The style's name: `starry`."""
+        return self.spec.name
+
+    @property
+    def precision(self) -> Precision:
+        """Of the file's weights."""
+        return self.spec.precision
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of the styles of a many-style network; empty for others."""
+        return self.spec.styles
+
+    @property
+    def description(self) -> str:
+        """The file and where it runs, for people: `starry.int8.onnx on cpu`."""
+        return f"{self.path.name} on {self.provider}"
+
+    def __call__(self, frame: Frame, style: StyleWeights | None = None) -> Frame:
+        """Stylize one frame.
+
+        Args:
+            frame: uint8 [H, W, 3], RGB, 16 pixels or more a side.
+            style: float [S], weights over the styles of a many-style network; its first style if
+                None.
+
+        Returns:
+            uint8 [H, W, 3], RGB: the size of `frame`, or the `size` given to `load`.
+
+        Raises:
+            ImageError: the frame is too small, or not of that kind.
+            ModelError: the network fails on it.
+            ProviderError: the provider fails on it.
+            UsageError: `style` does not fit the network.
+        """
+        return self.finish(self.infer(self.prepare(frame), style), frame)
+
+    def prepare(self, frame: Frame) -> npt.NDArray[Any]:
+        """A frame as the network wants it: first of the three steps. Raises ImageError."""
+        ensure_min_side(frame, "the frame")
+        if self.size_px is not None:
+            frame = resize_to_cover(frame, *self.size_px)
+        return self._format.encode(frame)
+
+    def infer(
+        self, prepared: npt.NDArray[Any], style: StyleWeights | None = None
+    ) -> npt.NDArray[Any]:
+        """Run the network on what `prepare` gave: second of the three steps."""
+        feeds: dict[str, npt.NDArray[Any]] = {self._input: prepared}
+        if self._style_length is not None or style is not None:
+            feeds[STYLE_INPUT_NAME] = self._weights(style)
+        return self._session.run(feeds, self._output)
+
+    def finish(self, inferred: npt.NDArray[Any], frame: Frame) -> Frame:
+        """The network's output as a frame: last of the three steps."""
+        height, width = frame.shape[:2]
+        if self.size_px is not None:
+            width, height = self.size_px
+        return self._format.decode(inferred, width, height)
 
     def warm_up(self, height_px: int, width_px: int) -> None:
-        """Run once at a size, so that the first frame is as quick as the others."""
-        raise NotImplementedError
+        """Run once on a grey frame, so that the first real one is as quick as the others."""
+        self(np.full((height_px, width_px, 3), 128, np.uint8))
+
+    def _weights(self, style: StyleWeights | None) -> npt.NDArray[np.float32]:
+        length = self._style_length
+        if length is None:
+            raise UsageError(f"'{self.name}' has one style only, it takes no style weights")
+        if style is None:
+            weights = np.zeros(length, np.float32)
+            weights[0] = 1
+            return weights
+        weights = np.asarray(style, np.float32)
+        if weights.shape != (length,) or not np.isfinite(weights).all():
+            raise UsageError(
+                f"'{self.name}' takes {length} finite style weights, got {list(weights.shape)}"
+            )
+        return weights
+
+
+def _style_length(session: Session, spec: ModelSpec) -> int | None:
+    """Length of the `style` input; None for a network without one."""
+    for info in session.inputs:
+        if info.name == STYLE_INPUT_NAME:
+            length = info.shape[0] if info.shape else None
+            if not isinstance(length, int):
+                length = len(spec.styles)
+            if length < 1 or (spec.styles and length != len(spec.styles)):
+                raise ModelError(
+                    f"'{session.path}' violates the model contract: {info} does not fit its "
+                    f"{len(spec.styles)} styles"
+                )
+            return length
+    return None
