@@ -194,9 +194,11 @@ def candidates(name: str) -> tuple[Provider, ...]:
     wanted = provider_named(name)
     here = available()
     if wanted not in here:
+        reason = f"the installed onnxruntime has no provider '{wanted.name}' ({wanted.install})"
+        if wanted.name in _registered_plugins:
+            reason = f"provider '{wanted.name}' found no device here that it can use"
         raise ProviderError(
-            f"the installed onnxruntime has no provider '{wanted.name}' ({wanted.install}); "
-            f"available: {', '.join(provider.name for provider in here)}"
+            f"{reason}; available: {', '.join(provider.name for provider in here)}"
         )
     return (wanted,)
 

@@ -84,7 +84,6 @@ class Session:
         self.provider = provider.name
         self._entry = provider
         self._session = _open(path, provider, size_px)
-        self._check_provider()
         self.inputs = tuple(_info(value) for value in self._session.get_inputs())
         self.outputs = tuple(_info(value) for value in self._session.get_outputs())
 
@@ -106,16 +105,8 @@ class Session:
                     f"{reason}; try --provider cpu"
                 ) from error
             raise ModelError(f"'{self.path.name}' failed with {shapes}: {reason}") from error
-        self._check_provider()
+        _check_started(self._session, self._entry)
         return np.asarray(result)
-
-    def _check_provider(self) -> None:
-        """Ask the session itself: onnxruntime falls back to the CPU without a word."""
-        active = self._session.get_providers()
-        if not active or active[0] != self._entry.ep_name:
-            reason = load_failure(self._entry) or "onnxruntime fell back to another one"
-            raise ProviderError(f"provider '{self.provider}' did not start: {_one_line(reason)}")
-
 
 def _open(path: Path, provider: Provider, size_px: tuple[int, int] | None) -> Any:
     onnxruntime = import_onnxruntime()
@@ -140,6 +131,7 @@ def _open(path: Path, provider: Provider, size_px: tuple[int, int] | None) -> An
         raise ProviderError(
             f"provider '{provider.name}' did not start: {_reason(error)}"
         ) from error
+    _check_started(session, provider)
     if provider.ep_name != CPU_EP and not _takes_part(session, provider):
         raise ProviderError(
             f"provider '{provider.name}' takes no operation of '{path.name}': "
@@ -149,11 +141,12 @@ def _open(path: Path, provider: Provider, size_px: tuple[int, int] | None) -> An
 
 
 def _provider_arguments(onnxruntime: Any, provider: Provider, options: Any) -> dict[str, Any]:
-    built_in = set(onnxruntime.get_available_providers())
-    if provider.ep_name not in built_in:
-        devices = plugin_devices(provider)
+    # A registered plugin is listed as if it were built in, but takes part by its devices only.
+    devices = plugin_devices(provider)
+    if devices:
         options.add_provider_for_devices(devices[:1], dict(provider.options))
         return {}
+    built_in = set(onnxruntime.get_available_providers())
     if provider.library and hasattr(onnxruntime, "preload_dlls"):
         # Finds the CUDA libraries that pip installed; they are on no search path of the system.
         # What it prints where there are none is told by `load_failure` if it matters.
@@ -163,6 +156,14 @@ def _provider_arguments(onnxruntime: Any, provider: Provider, options: Any) -> d
     names = [name for name in dict.fromkeys(wanted) if name in built_in]
     own_options = [dict(provider.options) if name == provider.ep_name else {} for name in names]
     return {"providers": names, "provider_options": own_options}
+
+
+def _check_started(session: Any, provider: Provider) -> None:
+    """Ask the session itself: onnxruntime falls back to the CPU without a word."""
+    active = session.get_providers()
+    if not active or active[0] != provider.ep_name:
+        reason = load_failure(provider) or "onnxruntime fell back to another one"
+        raise ProviderError(f"provider '{provider.name}' did not start: {_one_line(reason)}")
 
 
 def _takes_part(session: Any, provider: Provider) -> bool:
