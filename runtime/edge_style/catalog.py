@@ -117,6 +117,11 @@ def list_models() -> list[CatalogEntry]:
     return [_entry(path) for path in _files()]
 
 
+def default_files(entries: list[CatalogEntry], provider: str) -> set[Path]:
+    """Of those listed, the files that bare names such as `starry` stand for on a provider."""
+    return {resolve(_style_name(entry.path), provider) for entry in entries}
+
+
 def _entry(path: Path) -> CatalogEntry:
     name = path.name.removesuffix(MODEL_SUFFIX)
     size_bytes = path.stat().st_size

@@ -9,12 +9,16 @@ import json
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_style import __version__
-from edge_style.errors import EdgeStyleError
+from edge_style.errors import EdgeStyleError, UsageError
+
+if TYPE_CHECKING:
+    from edge_style.stylizer import Stylizer
 
 COMMANDS_GROUP = "edge_style.commands"
 USAGE_STATUS = 2
@@ -61,15 +65,134 @@ def note(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def note_start(stylizer: "Stylizer") -> None:
+    """Say which file runs where, and what `auto` could not use."""
+    for reason in stylizer.skipped:
+        note(f"note: {reason}")
+    note(stylizer.description)
+
+
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object on standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _split_models(text: str) -> list[str]:
+    """`a,b` as typed after --model, each once."""
+    models = [name.strip() for name in text.split(",")]
+    if not all(models):
+        raise UsageError(f"expected --model NAME or NAME,NAME, got '{text}'")
+    return list(dict.fromkeys(models))
 
 
 @app.callback(invoke_without_command=True)
 def _root(context: typer.Context, _version: VersionOption = False) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+@app.command()
+def image(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO", show_default=False)],
+    model: ModelOption,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="The picture to write; for several photos or styles a folder."
+        ),
+    ],
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            help="Size at which the network runs, and of the result: 640x480 (what hangs over "
+            "is cut) or 640 (longer side, nothing is cut). Default: the photo's own.",
+        ),
+    ] = None,
+    provider: ProviderOption = "auto",
+    json_output: JsonOption = False,
+) -> None:
+    """Stylize photos."""
+    from edge_style.batch import BatchSize, plan_outputs, stylize_photo
+    from edge_style.stylizer import Stylizer
+
+    batch_size = BatchSize.parse(size)
+    results = []
+    for name, pairs in plan_outputs(photos, _split_models(model), output).items():
+        stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px)
+        note_start(stylizer)
+        for photo, target in pairs:
+            made = stylize_photo(stylizer, photo, target, batch_size.long_side_px)
+            made_size = f"{made.size_px[0]}x{made.size_px[1]}"
+            note(f"{target}: {made_size}, {made.infer_ms:.0f} ms")
+            results.append(
+                {
+                    "photo": str(photo),
+                    "output": str(target),
+                    "model": stylizer.name,
+                    "file": str(stylizer.path),
+                    "precision": stylizer.precision,
+                    "provider": stylizer.provider,
+                    "size": made_size,
+                    "infer_ms": round(made.infer_ms, 3),
+                }
+            )
+    if json_output:
+        print_json({"results": results})
+
+
+@app.command()
+def models(provider: ProviderOption = "auto", json_output: JsonOption = False) -> None:
+    """List the styles that --model finds by name."""
+    from dataclasses import asdict
+
+    from edge_style.catalog import default_files, list_models
+    from edge_style.providers import candidates
+
+    provider_name = candidates(provider)[0].name
+    entries = list_models()
+    chosen = default_files(entries, provider_name)
+    if json_output:
+        listed = [
+            {
+                "name": entry.name,
+                "path": str(entry.path),
+                "size_bytes": entry.size_bytes,
+                "default": entry.path in chosen,
+                "problem": entry.problem,
+                "metadata": asdict(entry.spec) if entry.spec else None,
+            }
+            for entry in entries
+        ]
+        print_json({"provider": provider_name, "models": listed})
+        return
+    from edge_style.tables import models_table, show
+
+    show(models_table(entries, chosen))
+    note(f"* runs for --model NAME on {provider_name}")
+
+
+@app.command()
+def info(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A style's name or an .onnx file.")],
+    size: Annotated[
+        str, typer.Option("--size", help="Size of a frame, for the number of operations.")
+    ] = "640x480",
+    provider: ProviderOption = "auto",
+    json_output: JsonOption = False,
+) -> None:
+    """Show what a model file is: painting, inputs and outputs, operations, scores."""
+    from edge_style.images import parse_size
+    from edge_style.model_info import inspect
+
+    size_px = parse_size(size)
+    found = inspect(model, provider)
+    if json_output:
+        print_json(found.to_json(size_px))
+        return
+    from edge_style.tables import info_table, show
+
+    show(info_table(found, size_px))
 
 
 def _unloadable(entry: EntryPoint, reason: ImportError) -> Callable[[], None]:

@@ -237,6 +237,13 @@ def resize_short_side(rgb: Rgb, side_px: int) -> Rgb:
     return resize(rgb, max(side_px, round(width * scale)), max(side_px, round(height * scale)))
 
 
+def resize_long_side(rgb: Rgb, side_px: int) -> Rgb:
+    """Scale so that the longer side has `side_px` pixels; the shape stays."""
+    height, width = rgb.shape[:2]
+    scale = side_px / max(height, width)
+    return resize(rgb, max(1, round(width * scale)), max(1, round(height * scale)))
+
+
 def resize_to_cover(rgb: Rgb, width_px: int, height_px: int) -> Rgb:
     """Scale until a frame of this size is covered, then cut off evenly what hangs over."""
     height, width = rgb.shape[:2]

@@ -197,9 +197,7 @@ def candidates(name: str) -> tuple[Provider, ...]:
         reason = f"the installed onnxruntime has no provider '{wanted.name}' ({wanted.install})"
         if wanted.name in _registered_plugins:
             reason = f"provider '{wanted.name}' found no device here that it can use"
-        raise ProviderError(
-            f"{reason}; available: {', '.join(provider.name for provider in here)}"
-        )
+        raise ProviderError(f"{reason}; available: {', '.join(provider.name for provider in here)}")
     return (wanted,)
 
 

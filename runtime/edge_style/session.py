@@ -108,6 +108,7 @@ class Session:
         _check_started(self._session, self._entry)
         return np.asarray(result)
 
+
 def _open(path: Path, provider: Provider, size_px: tuple[int, int] | None) -> Any:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()

@@ -1,0 +1,139 @@
+"""Photos in, pictures out: what `edge-style image` does, without the printing."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_style.errors import ImageError, ImageNotFoundError, UsageError
+from edge_style.images import (
+    IMAGE_SUFFIXES,
+    ensure_folder,
+    ensure_min_side,
+    ensure_writable,
+    parse_size,
+    read_image,
+    resize_long_side,
+    write_image,
+)
+from edge_style.stylizer import Stylizer
+
+
+@dataclass(frozen=True)
+class BatchSize:
+    """At which size photos are stylized; both None: at their own.
+
+    Attributes:
+        exact_px: (width, height), what hangs over is cut.
+        long_side_px: of the longer side, the photo's shape stays.
+    """
+
+    exact_px: tuple[int, int] | None = None
+    long_side_px: int | None = None
+
+    @classmethod
+    def parse(cls, text: str | None) -> "BatchSize":
+        """Read `640x480` or `640`. Raises UsageError."""
+        if text is None:
+            return cls()
+        if text.isdecimal() and int(text) > 0:
+            return cls(long_side_px=int(text))
+        return cls(exact_px=parse_size(text))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture that was made.
+
+    Attributes:
+        photo, output: the files.
+        size_px: (width, height) of the result.
+        infer_ms: time that the network took.
+    """
+
+    photo: Path
+    output: Path
+    size_px: tuple[int, int]
+    infer_ms: float
+
+
+def plan_outputs(
+    photos: Sequence[Path], models: Sequence[str], output: str
+) -> dict[str, list[tuple[Path, Path]]]:
+    """Where each photo's picture will go, for each model; checked before any work is done.
+
+    Args:
+        photos: the photos.
+        models: as typed after `--model`.
+        output: a file, for one photo and one model; a folder, which exists or ends in a
+            separator. Pictures in a folder are called after photo and style.
+
+    Returns:
+        Model -> list of (photo, target).
+
+    Raises:
+        ImageError: a photo is missing, or a target cannot be written.
+        UsageError: two pictures would get the same name, or one would replace its photo.
+    """
+    for photo in photos:
+        if not photo.exists():
+            raise ImageNotFoundError(f"there is no picture '{photo}'")
+    is_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    if is_folder:
+        ensure_folder(output)
+    elif len(photos) * len(models) > 1:
+        raise UsageError(
+            f"{len(photos)} photos and {len(models)} styles need a folder as --output, "
+            f"got '{output}'"
+        )
+    plan: dict[str, list[tuple[Path, Path]]] = {}
+    taken: dict[Path, Path] = {}
+    for model in models:
+        for photo in photos:
+            target = Path(output) / _file_name(photo, model) if is_folder else Path(output)
+            ensure_writable(target)
+            if target.exists() and target.samefile(photo):
+                raise UsageError(f"'{target}' is the photo itself: choose another --output")
+            if target in taken:
+                raise UsageError(
+                    f"'{taken[target]}' and '{photo}' would both become '{target}': "
+                    "rename one, or stylize them one by one"
+                )
+            taken[target] = photo
+            plan.setdefault(model, []).append((photo, target))
+    return plan
+
+
+def _file_name(photo: Path, model: str) -> str:
+    style = Path(model).name.removesuffix(".onnx")
+    suffix = photo.suffix if photo.suffix.lower() in IMAGE_SUFFIXES else ".png"
+    return f"{photo.stem}-{style}{suffix}"
+
+
+def stylize_photo(
+    stylizer: Stylizer, photo: Path, output: Path, long_side_px: int | None = None
+) -> Picture:
+    """Read a photo, stylize it, write the picture.
+
+    Raises:
+        ImageError: the photo cannot be used or the picture cannot be written.
+        ModelError, ProviderError: the network fails on it.
+    """
+    rgb = read_image(photo)
+    if long_side_px is not None:
+        rgb = resize_long_side(rgb, long_side_px)
+    ensure_min_side(rgb, f"'{photo}'")
+    prepared = stylizer.prepare(rgb)
+    start = time.perf_counter()
+    try:
+        inferred = stylizer.infer(prepared)
+    except MemoryError as error:
+        raise ImageError(
+            f"'{photo}' has {rgb.shape[1]}x{rgb.shape[0]} pixels, too many for the memory here: "
+            "use --size"
+        ) from error
+    infer_ms = (time.perf_counter() - start) * 1000
+    picture = stylizer.finish(inferred, rgb)
+    write_image(output, picture)
+    return Picture(photo, output, (picture.shape[1], picture.shape[0]), infer_ms)
