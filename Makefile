@@ -1,0 +1,55 @@
+# The habits of this project. `make demo` and `make test` need Python 3.10+ and nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+TEST_VENV ?= .venv-test
+# What the tests use for torch. The plain name would bring gigabytes of CUDA on Linux, so a version
+# whose CPU build is at hand can be given: make test TORCH=torch==2.13.0
+TORCH ?= torch==2.13.0
+STYLE ?= starry
+PHOTO ?= exported/gallery/astronaut.jpg
+DEMO ?= demo
+
+# Windows keeps the programs of an environment elsewhere.
+BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+
+.PHONY: help demo test check format clean
+
+help:
+	@echo "make demo    stylize a photo and a clip with a shipped style (PHOTO=me.jpg, STYLE=starry)"
+	@echo "make test    run the tests in an environment of their own"
+	@echo "make check   linters, types, import rules, then the tests"
+	@echo "make format  format the code"
+	@echo "make clean   remove environments and whatever was built"
+
+demo: $(VENV)/.installed
+	$(VENV)/$(BIN)/python -m edge_style demo "$(PHOTO)" --model $(STYLE) --output $(DEMO)
+
+test: $(TEST_VENV)/.installed
+	$(TEST_VENV)/$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(TEST_VENV)/.installed
+	$(TEST_VENV)/$(BIN)/ruff check .
+	$(TEST_VENV)/$(BIN)/ruff format --check .
+	$(TEST_VENV)/$(BIN)/mypy
+	$(TEST_VENV)/$(BIN)/lint-imports
+	$(TEST_VENV)/$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+format: $(TEST_VENV)/.installed
+	$(TEST_VENV)/$(BIN)/ruff check --fix .
+	$(TEST_VENV)/$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(TEST_VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# The marker is newer than pyproject.toml only when what that asks for is installed.
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/$(BIN)/python -m pip install --quiet --editable ".[cpu]"
+	touch $@
+
+$(TEST_VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(TEST_VENV)
+	$(TEST_VENV)/$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(TEST_VENV)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,video,test,dev]"
+	touch $@

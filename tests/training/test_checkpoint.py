@@ -1,0 +1,129 @@
+"""Checkpoints: what is in them, and what is never loaded."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge_style.errors import CheckpointError
+from edge_style_training.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_tensors,
+    save_atomically,
+    save_checkpoint,
+)
+from edge_style_training.networks import build_network
+
+TINY = {"width": 8, "blocks": 1}
+
+
+def test_round_trip_keeps_weights_and_description(tmp_path: Path) -> None:
+    network = build_network("lean", TINY).eval()
+    written = Checkpoint(
+        architecture="lean",
+        network=TINY,
+        weights=network.state_dict(),
+        name="dots",
+        artist="A. Painter",
+        step=7,
+        training={"learning_rate": 0.1, "network": {"width": 8}},
+        scores={"total": 12.5},
+    )
+    save_checkpoint(written, tmp_path / "dots.pth")
+    read = load_checkpoint(tmp_path / "dots.pth")
+    assert (read.name, read.artist, read.step, read.scores) == (
+        "dots",
+        "A. Painter",
+        7,
+        {"total": 12.5},
+    )
+    assert read.training["network"] == {"width": 8}
+    assert len(read.sha256) == 64
+    frame = 255 * torch.rand(1, 3, 24, 24)
+    with torch.no_grad():
+        assert torch.equal(read.build()(frame), network(frame))
+
+
+def test_pytorch_examples_can_load_a_johnson_checkpoint(tmp_path: Path) -> None:
+    network = build_network("johnson")
+    save_checkpoint(Checkpoint("johnson", network.state_dict()), tmp_path / "j.pth")
+    # What its neural_style.py does, keys checked strictly.
+    state = torch.load(tmp_path / "j.pth", weights_only=True)
+    build_network("johnson").load_state_dict(state, strict=True)
+
+
+def test_a_foreign_state_dict_is_not_taken_for_ours(tmp_path: Path) -> None:
+    torch.save(build_network("johnson").state_dict(), tmp_path / "foreign.pth")
+    with pytest.raises(CheckpointError, match="not a checkpoint of edge-style"):
+        load_checkpoint(tmp_path / "foreign.pth")
+
+
+class _Hostile:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_a_pickle_that_runs_code_is_refused_unrun(tmp_path: Path) -> None:
+    torch.save({"weights": _Hostile(tmp_path / "pwned")}, tmp_path / "bad.pth")
+    with pytest.raises(CheckpointError, match="never loaded"):
+        load_tensors(tmp_path / "bad.pth")
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 10, 2000])
+def test_truncated_files_are_refused(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "x.pth"
+    save_checkpoint(Checkpoint("lean", build_network("lean", TINY).state_dict(), TINY), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(path)
+
+
+def test_weights_of_another_architecture_are_named() -> None:
+    weights = build_network("johnson").state_dict()
+    with pytest.raises(CheckpointError, match="does not fit architecture 'lean'"):
+        Checkpoint("lean", weights, TINY).build()
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    save_atomically({"a": torch.zeros(1)}, path)
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        save_atomically({"a": lambda: None}, path)  # cannot be pickled: fails midway
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["x.pth"]
+
+
+_FILL_DISK = """
+import resource, sys, signal
+from pathlib import Path
+import torch
+from edge_style.errors import CheckpointError
+from edge_style_training.checkpoint import save_atomically
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    save_atomically({"a": torch.zeros(100_000)}, Path(sys.argv[1]))
+except CheckpointError as error:
+    print("refused:", error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file size limits")
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", _FILL_DISK, str(tmp_path / "x.pth")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "refused: cannot write" in run.stdout, run.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,88 @@
+"""The stream of crops: any folder, reproducible, whatever is broken skipped."""
+
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from edge_style.errors import ContentError
+from edge_style_training.data import CropDataset, centre_crop, crop_loader, find_photos
+
+from .conftest import textured
+
+
+def test_finds_pictures_of_all_kinds_in_nested_folders(photo_folder: Path) -> None:
+    names = {path.name for path in find_photos(photo_folder)}
+    assert names >= {"a.jpg", "b.png", "c.jpeg", "d.bmp", "e.JPG", "f.webp"}
+    assert "notes.txt" not in names
+
+
+def test_empty_and_missing_folders_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(ContentError, match="no picture"):
+        find_photos(tmp_path)
+    with pytest.raises(ContentError, match="no folder"):
+        find_photos(tmp_path / "nowhere")
+
+
+def test_crops_depend_on_their_number_alone(photo_folder: Path) -> None:
+    photos = find_photos(photo_folder)
+    first, second = (CropDataset(photos, 48, seed=5) for _ in range(2))
+    for number in (0, 3, 20):
+        assert torch.equal(first[number][0], second[number][0])
+    assert not torch.equal(first[0][0], CropDataset(photos, 48, seed=6)[0][0])
+
+
+def test_workers_and_resuming_do_not_change_the_stream(photo_folder: Path) -> None:
+    dataset = CropDataset(find_photos(photo_folder), 32, seed=1)
+    options = {"last_step": 4, "batch_size": 2}
+    alone = [crops for crops, _ in crop_loader(dataset, first_step=0, workers=0, **options)]
+    helped = [crops for crops, _ in crop_loader(dataset, first_step=0, workers=2, **options)]
+    resumed = [crops for crops, _ in crop_loader(dataset, first_step=2, workers=0, **options)]
+    assert all(torch.equal(a, b) for a, b in zip(alone, helped, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(alone[2:], resumed, strict=True))
+
+
+def test_two_processes_share_a_batch_without_overlap(photo_folder: Path) -> None:
+    dataset = CropDataset(find_photos(photo_folder), 32, seed=1)
+    options = {"first_step": 1, "last_step": 3, "batch_size": 4, "workers": 0}
+    whole = [crops for crops, _ in crop_loader(dataset, **options)]
+    shares = [
+        [crops for crops, _ in crop_loader(dataset, **options, rank=rank, world=2)]
+        for rank in (0, 1)
+    ]
+    for batch, left, right in zip(whole, *shares, strict=True):
+        assert torch.equal(batch, torch.cat([left, right]))
+
+
+def test_every_photo_comes_once_an_epoch(tmp_path: Path) -> None:
+    for shade in range(10):
+        cv2.imwrite(str(tmp_path / f"{shade}.png"), textured(40, 40, 0) // 100 + 20 * shade)
+    dataset = CropDataset(find_photos(tmp_path), 40, seed=3)
+    for epoch in (0, 1):
+        shades = {int(dataset[10 * epoch + i][0].float().mean()) // 20 for i in range(10)}
+        assert shades == set(range(10))
+
+
+def test_broken_photos_are_skipped_and_counted(photo_folder: Path) -> None:
+    dataset = CropDataset(find_photos(photo_folder), 32, seed=1)
+    skipped = sum(dataset[number][1] for number in range(2 * len(dataset.photos)))
+    assert skipped >= 2
+
+
+def test_a_folder_of_broken_photos_ends_with_an_error(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_text("not a picture")
+    with pytest.raises(ContentError, match=r"broken\.jpg"):
+        CropDataset(find_photos(tmp_path), 32, seed=1)[0]
+
+
+def test_pictures_smaller_than_the_crop_are_enlarged(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "small.png"), textured(20, 50, 0))
+    crop, _ = CropDataset(find_photos(tmp_path), 64, seed=1)[0]
+    assert crop.shape == (3, 64, 64)
+    assert crop.dtype == torch.uint8
+
+
+def test_centre_crop_takes_the_middle() -> None:
+    picture = textured(60, 121, 0)
+    assert (centre_crop(picture, 60) == picture[:, 30:90]).all()

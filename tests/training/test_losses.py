@@ -1,0 +1,140 @@
+"""The losses against slow, literal readings of the papers' formulas."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from edge_style.errors import WeightsError
+from edge_style_training.losses import Objective, PerceptualLoss, gram_matrix, total_variation
+from edge_style_training.vgg import LossNetwork, layer_indices, load_loss_network
+
+
+def literal_gram(features: Tensor) -> Tensor:
+    """Johnson et al. 2016, equation 3: G_cc' = sum over h, w of F_hwc F_hwc' / (C H W)."""
+    channels, height, width = features.shape
+    gram = torch.zeros(channels, channels, dtype=features.dtype)
+    for c in range(channels):
+        for d in range(channels):
+            for h in range(height):
+                for w in range(width):
+                    gram[c, d] += features[c, h, w] * features[d, h, w]
+    return gram / (channels * height * width)
+
+
+def literal_total(network: LossNetwork, picture: Tensor, photo: Tensor, painting: Tensor) -> Tensor:
+    """Content + 5 * style + 2 * total variation for one picture, in float64, loop by loop."""
+    stylized, wanted, style = (network(x.unsqueeze(0)) for x in (picture, photo, painting))
+    content = ((stylized["relu3_3"] - wanted["relu3_3"]) ** 2).mean()
+    style_loss = picture.new_zeros(())
+    for layer in ("relu1_2", "relu2_2", "relu3_3", "relu4_3"):
+        f, g = stylized[layer][0], style[layer][0]
+        difference = torch.einsum("chw,dhw->cd", f, f) / f.numel()
+        difference = difference - torch.einsum("chw,dhw->cd", g, g) / g.numel()
+        style_loss = style_loss + (difference**2).sum() / difference.numel()
+    down = (picture[:, 1:] - picture[:, :-1]).abs().mean()
+    right = (picture[:, :, 1:] - picture[:, :, :-1]).abs().mean()
+    return content + 5 * style_loss + 2 * (down + right)
+
+
+def test_gram_matrix_is_the_formula() -> None:
+    features = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    expected = torch.stack([literal_gram(each.double()) for each in features])
+    torch.testing.assert_close(gram_matrix(features).double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_gram_matrix_stays_float32_inside_autocast() -> None:
+    features = torch.full((1, 1, 64, 64), 300.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        gram = gram_matrix(features)
+    assert gram.dtype == torch.float32
+    assert gram.item() == 90000.0
+
+
+def test_total_variation_of_a_ramp_is_its_slope() -> None:
+    ramp = torch.arange(8.0).mul(3).view(1, 1, 1, 8).expand(1, 3, 8, 8)
+    assert total_variation(ramp).item() == pytest.approx(3.0)
+
+
+def test_loss_and_gradient_are_the_formula() -> None:
+    torch.manual_seed(3)
+    network = LossNetwork(Objective().layers).double()
+    network.mean = network.get_buffer("mean").double()
+    photo, painting, picture = (255 * torch.rand(3, 40, 48, dtype=torch.float64) for _ in range(3))
+    picture.requires_grad_(True)
+    criterion = PerceptualLoss(network, [painting], Objective(tv_weight=2.0))
+    losses = criterion(picture.unsqueeze(0), criterion.content_targets(photo.unsqueeze(0)))
+    (ours,) = torch.autograd.grad(losses.total, picture)
+    expected_total = literal_total(network, picture, photo, painting)
+    (expected,) = torch.autograd.grad(expected_total, picture)
+    # Gram matrices are float32 by design, hence the tolerance.
+    assert losses.total.item() == pytest.approx(expected_total.item(), rel=1e-4)
+    assert float((ours - expected).norm() / expected.norm()) < 1e-3
+
+
+def test_gradient_agrees_with_finite_differences() -> None:
+    torch.manual_seed(4)
+    network = LossNetwork(["relu1_2", "relu2_2"])
+    objective = Objective(content_layers={"relu2_2": 1.0}, style_layers={"relu1_2": 1.0})
+    photo, painting, picture = (255 * torch.rand(1, 3, 16, 16) for _ in range(3))
+    criterion = PerceptualLoss(network, [painting[0]], objective)
+    targets = criterion.content_targets(photo)
+    picture.requires_grad_(True)
+    (gradient,) = torch.autograd.grad(criterion(picture, targets).total, picture)
+    direction = gradient / gradient.norm()
+    with torch.no_grad():
+        ahead = criterion(picture + direction, targets).total
+        behind = criterion(picture - direction, targets).total
+    slope = float((ahead - behind) / 2)
+    assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02)
+
+
+def test_several_paintings_are_averaged_by_weight(loss_network: LossNetwork) -> None:
+    one, two = (255 * torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(s)) for s in (1, 2))
+    mixed = PerceptualLoss(loss_network, [one, two], Objective(), weights=[3, 1])
+    first = PerceptualLoss(loss_network, [one], Objective())
+    second = PerceptualLoss(loss_network, [two], Objective())
+    expected = 0.75 * first.get_buffer("gram_relu2_2") + 0.25 * second.get_buffer("gram_relu2_2")
+    torch.testing.assert_close(mixed.get_buffer("gram_relu2_2"), expected)
+
+
+def test_layer_names_count_as_torchvision_does() -> None:
+    indices = layer_indices("vgg16")
+    assert (indices["relu1_2"], indices["relu2_2"], indices["relu3_3"], indices["relu4_3"]) == (
+        3,
+        8,
+        15,
+        22,
+    )
+    assert layer_indices("vgg19")["conv5_4"] == 34
+
+
+def test_loss_network_stops_at_the_deepest_layer() -> None:
+    assert len(LossNetwork(["relu2_2"]).features) == 9
+
+
+def test_loss_network_takes_off_the_mean_only() -> None:
+    network = LossNetwork(["conv1_1"])
+    torch.nn.init.dirac_(network.features[0].weight)
+    torch.nn.init.zeros_(network.features[0].bias)
+    activations = network(torch.full((1, 3, 4, 4), 200.0))["conv1_1"]
+    np.testing.assert_allclose(activations[0, :3, 1, 1], [76.32, 83.221, 96.061], rtol=1e-5)
+
+
+def test_unknown_layer_is_named() -> None:
+    with pytest.raises(WeightsError, match="relu3_9"):
+        LossNetwork(["relu3_9"])
+
+
+def test_weights_with_other_keys_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({"conv1.weight": torch.zeros(1)}, path)
+    with pytest.raises(WeightsError, match=r"features\.0\.bias.*conv1\.weight"):
+        load_loss_network(path, ["relu1_1"])
+
+
+def test_half_precision_file_gives_a_float_network(vgg_file: Path) -> None:
+    network = load_loss_network(vgg_file, ["relu1_1"])
+    assert network.features[0].weight.dtype == torch.float32

@@ -1,0 +1,98 @@
+"""The networks: names, sizes, and the promises their docstrings make."""
+
+import pytest
+import torch
+
+from edge_style.errors import WeightsError
+from edge_style_training.networks import ARCHITECTURES, build_network
+from edge_style_training.networks.johnson import TransformerNet
+from edge_style_training.networks.lapped import LappedUpsample
+
+# Written down from a checkpoint of pytorch/examples' fast_neural_style.
+EXAMPLES_SHAPES = {
+    "conv1.conv2d.weight": (32, 3, 9, 9),
+    "in1.weight": (32,),
+    "conv2.conv2d.weight": (64, 32, 3, 3),
+    "conv3.conv2d.weight": (128, 64, 3, 3),
+    "in3.bias": (128,),
+    "res1.conv1.conv2d.weight": (128, 128, 3, 3),
+    "res5.conv2.conv2d.bias": (128,),
+    "res3.in2.weight": (128,),
+    "deconv1.conv2d.weight": (64, 128, 3, 3),
+    "in4.weight": (64,),
+    "deconv2.conv2d.weight": (32, 64, 3, 3),
+    "in5.bias": (32,),
+    "deconv3.conv2d.weight": (3, 32, 9, 9),
+    "deconv3.conv2d.bias": (3,),
+}
+
+
+def test_johnson_has_the_names_of_pytorch_examples() -> None:
+    state = TransformerNet().state_dict()
+    assert len(state) == 62
+    for key, shape in EXAMPLES_SHAPES.items():
+        assert tuple(state[key].shape) == shape
+
+
+@pytest.mark.parametrize(
+    ("architecture", "config"),
+    [
+        ("johnson", {}),
+        ("lean", {"width": 8, "blocks": 2}),
+        ("lean", {"width": 8, "blocks": 1, "stem": "double", "head": "shuffle"}),
+        ("lean", {"width": 8, "blocks": 2, "coarse_blocks": 1, "dilations": [1, 2]}),
+        ("lean", {"width": 8, "blocks": 1, "norm": "instance", "contrast_norm": False}),
+    ],
+)
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (64, 50)])
+def test_every_network_rounds_sizes_up_to_its_stride(
+    architecture: str, config: dict[str, object], size: tuple[int, int]
+) -> None:
+    network = build_network(architecture, config).eval()
+    with torch.no_grad():
+        stylized = network(255 * torch.rand(1, 3, *size))
+    stride = network.stride_px
+    assert stylized.shape == (1, 3, *(-(-side // stride) * stride for side in size))
+
+
+def test_lapped_head_turns_a_constant_map_into_a_constant_picture() -> None:
+    torch.manual_seed(0)
+    head = LappedUpsample(6, 3, 4)
+    with torch.no_grad():
+        picture = head(torch.randn(1, 6, 1, 1).expand(1, 6, 7, 7))[..., 4:-4, 4:-4]
+    assert picture.std(dim=(2, 3)).max() < 1e-5
+    # An unconstrained convolution and pixel shuffle does show its grid.
+    with torch.no_grad():
+        plain = torch.nn.Sequential(torch.nn.Conv2d(6, 48, 3), torch.nn.PixelShuffle(4))
+        assert plain(torch.randn(1, 6, 1, 1).expand(1, 6, 7, 7)).std(dim=(2, 3)).min() > 1e-2
+
+
+def test_lean_ignores_brightness_and_contrast_of_the_frame() -> None:
+    torch.manual_seed(0)
+    network = build_network("lean", {"width": 8, "blocks": 1}).eval()
+    frame = 60 + 100 * torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(network(frame), network(0.7 * frame + 30), rtol=1e-3, atol=0.1)
+
+
+def test_lean_does_not_blow_up_noise_in_a_flat_frame() -> None:
+    torch.manual_seed(0)
+    network = build_network("lean", {"width": 8, "blocks": 1}).eval()
+    with torch.no_grad():
+        flat = network(torch.full((1, 3, 32, 32), 90.0))
+        noisy = network(90.0 + torch.randn(1, 3, 32, 32))
+        textured = network(90.0 + 60 * torch.randn(1, 3, 32, 32))
+    assert (noisy - flat).std() < 0.5 * (textured - flat).std()
+
+
+def test_unknown_architecture_and_setting_are_named() -> None:
+    with pytest.raises(WeightsError, match="'huge'.*lean"):
+        build_network("huge")
+    with pytest.raises(WeightsError, match="depth"):
+        build_network("lean", {"depth": 3})
+    with pytest.raises(WeightsError, match="norm should be one of instance, batch"):
+        build_network("lean", {"norm": "layer"})
+
+
+def test_registry_names_are_those_of_the_command_line() -> None:
+    assert set(ARCHITECTURES) >= {"lean", "johnson"}

@@ -1,0 +1,228 @@
+"""The training loop: it learns, resumes exactly, survives being killed, and says when it fails."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge_style.errors import CheckpointError, TrainingDivergedError, UsageError
+from edge_style.images import read_image
+from edge_style_training.checkpoint import load_checkpoint
+from edge_style_training.config import TrainingConfig, check_settings, read_recipe
+from edge_style_training.data import find_photos, to_tensor
+from edge_style_training.trainer import Progress, Trainer, learning_rate_at
+from edge_style_training.vgg import LossNetwork
+
+TINY = TrainingConfig(
+    network={"width": 8, "blocks": 1},
+    steps=8,
+    batch_size=2,
+    crop_px=48,
+    style_px=64,
+    warmup_steps=2,
+    validate_every=4,
+    checkpoint_every=4,
+    validation_photos=1,
+    consistency_weight=1.0,
+)
+
+
+class Log(list[Progress]):
+    """Reports of a training, and its losses by step."""
+
+    def __call__(self, progress: Progress) -> None:
+        self.append(progress)
+
+
+@pytest.fixture
+def make_trainer(
+    loss_network: LossNetwork, photo_folder: Path, painting_file: Path, tmp_path: Path
+) -> object:
+    def make(config: TrainingConfig, output: str = "out.pth") -> Trainer:
+        return Trainer(
+            config,
+            loss_network,
+            [to_tensor(read_image(painting_file))],
+            find_photos(photo_folder),
+            tmp_path / output,
+            {"name": "test"},
+            workers=0,
+        )
+
+    return make
+
+
+def test_training_lowers_the_loss_and_keeps_the_best(make_trainer, tmp_path) -> None:
+    config = replace(TINY, steps=40, validate_every=10, learning_rate=1e-2)
+    log = Log()
+    best = make_trainer(config).run(log)
+    totals = [progress.validation["total"] for progress in log if progress.validation]
+    assert len(totals) == 4
+    assert min(totals) < 0.7 * totals[0]
+    assert best.scores["total"] == min(totals)
+    written = load_checkpoint(tmp_path / "out.pth")
+    assert written.step == best.step
+    assert written.training["learning_rate"] == 1e-2
+    assert not (tmp_path / "out.resume.pth").exists()
+    pictures = next(progress.pictures for progress in log if progress.pictures is not None)
+    assert pictures.shape == (1, 3, 48, 48)
+
+
+def test_resuming_repeats_the_uninterrupted_training(make_trainer) -> None:
+    whole, first_half, second_half = Log(), Log(), Log()
+    uninterrupted = make_trainer(TINY, "whole.pth").run(whole)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop_after_saving(progress: Progress) -> None:
+        first_half(progress)
+        if progress.step == 4:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        make_trainer(TINY).run(stop_after_saving)
+    resumed = make_trainer(TINY)
+    resumed.resume()
+    assert resumed.step == 4
+    result = resumed.run(second_half)
+    expected = [progress.losses for progress in whole]
+    assert [p.losses for p in first_half] + [p.losses for p in second_half] == expected
+    for key, value in uninterrupted.weights.items():
+        assert torch.equal(value, result.weights[key]), key
+
+
+def test_resuming_with_other_settings_names_the_first(make_trainer) -> None:
+    trainer = make_trainer(TINY)
+    trainer._save()
+    changed = make_trainer(replace(TINY, learning_rate=0.5))
+    with pytest.raises(CheckpointError, match=r"learning_rate = 0\.002, not 0\.5"):
+        changed.resume()
+
+
+def test_nothing_to_resume_is_an_error(make_trainer) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        make_trainer(TINY).resume()
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e4])
+def test_divergence_stops_with_advice_and_keeps_the_checkpoint(
+    make_trainer, tmp_path, value
+) -> None:
+    trainer = make_trainer(replace(TINY, steps=12))
+    report = Log()
+
+    def poison(progress: Progress) -> None:
+        report(progress)
+        if progress.step == 4:
+            with torch.no_grad():
+                trainer.network.head.bias.fill_(value)
+
+    with pytest.raises(TrainingDivergedError, match="--learning-rate"):
+        trainer.run(poison)
+    saved = torch.load(tmp_path / "out.resume.pth", weights_only=True)
+    assert saved["step"] == 4
+    assert all(torch.isfinite(w).all() for w in saved["weights"].values())
+
+
+def test_learning_rate_warms_up_and_ends_at_zero() -> None:
+    config = TrainingConfig(steps=1000, warmup_steps=100, learning_rate=1.0)
+    rates = [learning_rate_at(config, step) for step in range(1000)]
+    assert rates[0] == 0.01
+    assert max(rates) == rates[100] == 1.0
+    assert rates[-1] < 1e-4
+    assert sorted(rates[100:], reverse=True) == rates[100:]
+
+
+def test_recipes_are_checked(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('steps = 9\nstyle_weight = 3\n[network]\nwidth = 8\n')
+    assert read_recipe(recipe) == {"steps": 9, "style_weight": 3.0, "network": {"width": 8}}
+    recipe.write_text("stepz = 9")
+    with pytest.raises(UsageError, match="unknown setting 'stepz'"):
+        read_recipe(recipe)
+    recipe.write_text("steps = = 9")
+    with pytest.raises(UsageError, match="no TOML"):
+        read_recipe(recipe)
+    with pytest.raises(UsageError, match="steps should be a int, not 'many'"):
+        check_settings({"steps": "many"}, "here")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"steps": 0}, "steps should be at least 1"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"content_weight": 0.0, "style_weight": 0.0}, "nothing to learn"),
+        ({"precision": "int4"}, "precision should be"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(setting: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TrainingConfig(**setting)
+
+
+def _train_command(
+    paintings: Path, content: Path, vgg: Path, output: Path, *options: str
+) -> list[str]:
+    return [
+        *(sys.executable, "-m", "edge_style", "train", str(paintings)),
+        *("--content", str(content), "--vgg", str(vgg), "--output", str(output)),
+        *("--crop", "32", "--style-size", "64", "--batch-size", "1", "--workers", "0"),
+        *("--validation-photos", "1", "--architecture", "johnson"),
+        *options,
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_kill_and_resume_loses_one_interval_at_most(
+    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.pth"
+    options = ["--steps", "1000", "--checkpoint-every", "3", "--validate-every", "1000"]
+    command = _train_command(painting_file, photo_folder, vgg_file, output, *options)
+    resume_file = tmp_path / "out.resume.pth"
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not resume_file.exists() and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    saved = torch.load(resume_file, weights_only=True)  # whole, at whatever moment it was killed
+    assert saved["step"] % 3 == 0
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--steps", "0"], "steps should be at least 1"),
+        (["--resume", "--force"], "give one of them"),
+        (["--resume"], "there is no checkpoint"),
+        (["--architecture", "huge"], "unknown architecture 'huge'"),
+    ],
+)
+def test_bad_options_are_one_line(
+    painting_file: Path,
+    photo_folder: Path,
+    vgg_file: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+) -> None:
+    command = _train_command(
+        painting_file, photo_folder, vgg_file, tmp_path / "o.pth", "--steps", "1", *arguments
+    )
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: ")
+    assert len(run.stderr.splitlines()) == 1
+    assert message in run.stderr
+    assert list(tmp_path.iterdir()) == []
