@@ -1,0 +1,123 @@
+"""The command `edge-style export`; torch and onnx are imported when it runs, not before."""
+
+import importlib.util
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from edge_style.contract import Precision
+from edge_style.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from edge_style_tools.export import ExportReport
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A trained network: starry.pth.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file to write. By default NAME.onnx, or NAME.PRECISION.onnx if not fp16, in "
+            "./exported if there is such a folder, else here.",
+        ),
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="fp16 (any provider) or fp32.", metavar="fp16|fp32")
+    ] = "fp16",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photos to verify on; by default pictures made here."),
+    ] = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(help="Verify on this provider; repeatable. By default the CPU."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What users type after --model.")] = "",
+    painting: Annotated[str, typer.Option(help="Title of the painting.")] = "",
+    artist: Annotated[str, typer.Option(help="Who painted it.")] = "",
+    year: Annotated[str, typer.Option(help="When it was painted.")] = "",
+    licence: Annotated[str, typer.Option(help="Of the painting and the model.")] = "",
+    source: Annotated[str, typer.Option(help="Where the picture of the painting is from.")] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+    ] = False,
+) -> None:
+    """Turn a checkpoint into a verified .onnx file that runs anywhere."""
+    _require_packages()
+    from edge_style_tools.export import Credits, ExportSettings, export_network  # noqa: PLC0415
+    from edge_style_tools.sources import read_source  # noqa: PLC0415
+
+    settings = ExportSettings(
+        output=output,
+        precision=_precision(precision),
+        force=force,
+        photos=photos,
+        providers=tuple(provider or ("cpu",)),
+        credits=Credits(name, painting, artist, year, licence, source),
+    )
+    found = read_source(checkpoint)
+    if not as_json:
+        typer.echo(f"{checkpoint} is {found.found}", err=True)
+    report = export_network(found, settings)
+    if as_json:
+        typer.echo(json.dumps(_as_json(report), ensure_ascii=False))
+    else:
+        _print_report(report)
+
+
+def _require_packages() -> None:
+    for package in ("torch", "onnx", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("export", package, "train")
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise MissingExtraError("export", "onnxruntime", "train,cpu", "train,gpu")
+
+
+def _precision(text: str) -> Precision:
+    for known in get_args(Precision):
+        if known == text.lower():
+            return known  # type: ignore[no-any-return] # get_args is untyped
+    raise UsageError(f"--precision should be one of {', '.join(get_args(Precision))}, not '{text}'")
+
+
+def _as_json(report: "ExportReport") -> dict[str, Any]:
+    differences = [asdict(found) for found in report.differences]
+    for found in differences:
+        if found["psnr_db"] == float("inf"):
+            found["psnr_db"] = None  # JSON has no infinity
+    return {
+        "path": str(report.path),
+        "found": report.found,
+        "bytes": report.bytes_written,
+        "differences": differences,
+        "model": asdict(report.spec),
+    }
+
+
+def _print_report(report: "ExportReport") -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title="difference from PyTorch, in 8-bit levels")
+    for heading in ("size", "provider", "largest", "mean"):
+        table.add_column(heading, justify="left" if heading == "provider" else "right")
+    for found in report.differences:
+        table.add_row(
+            f"{found.width_px}x{found.height_px}",
+            found.provider,
+            str(found.largest_levels),
+            f"{found.mean_levels:.3f}",
+        )
+    console = Console()
+    console.print(table)
+    spec = report.spec
+    typer.echo(
+        f"wrote {report.path}: {spec.name}, {spec.precision}, {report.bytes_written / 1e6:.2f} MB, "
+        f"{spec.parameters:,} parameters, {spec.macs_per_pixel:,.0f} MAC/pixel"
+    )

@@ -1,0 +1,210 @@
+"""From a checkpoint to a verified, described `.onnx` file."""
+
+import importlib.metadata
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from edge_style import __version__
+from edge_style.contract import ModelSpec, Precision
+from edge_style.errors import ModelError, UsageError
+from edge_style_tools import verify
+from edge_style_tools.graph import count_macs_per_pixel, count_operations
+from edge_style_tools.onnx_export import network_to_onnx
+from edge_style_tools.photos import photos_for
+from edge_style_tools.sources import NetworkSource
+
+SHIPPED_FOLDER = Path("exported")
+_TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu")
+
+
+@dataclass(frozen=True)
+class Credits:
+    """Of the painting, for the file's metadata; what is empty is taken from the checkpoint."""
+
+    name: str = ""
+    painting: str = ""
+    artist: str = ""
+    year: str = ""
+    licence: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What the user chose.
+
+    Attributes:
+        output: the file to write; by default `NAME.onnx` (fp16) or `NAME.PRECISION.onnx`, in
+            `./exported` where there is one, else in the current folder.
+        precision: of weights and convolutions.
+        force: overwrite.
+        photos: folder of photos to verify on; by default pictures that the program makes.
+        providers: execution providers to verify on.
+        size_px: (width, height), to fix the size; else it is dynamic.
+        credits: see `Credits`.
+    """
+
+    output: Path | None = None
+    precision: Precision = "fp16"
+    force: bool = False
+    photos: Path | None = None
+    providers: tuple[str, ...] = ("cpu",)
+    size_px: tuple[int, int] | None = None
+    credits: Credits = Credits()
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and how far it is from the network it came from."""
+
+    path: Path
+    found: str
+    spec: ModelSpec
+    differences: tuple[verify.Difference, ...]
+    bytes_written: int
+
+
+def export_network(
+    source: NetworkSource,
+    settings: ExportSettings,
+    progress: Callable[[str], None] = lambda _: None,
+) -> ExportReport:
+    """Write `source` as an `.onnx` file that keeps the model contract.
+
+    Nothing is left behind if it does not compute what the network computes.
+
+    Raises:
+        UsageError: the target exists and `force` is not set, or there is no such folder.
+        ModelError: the network cannot be exported.
+        VerificationError: the file differs more than it may.
+        ContentError: no photos where the user said.
+    """
+    name = settings.credits.name or source.spec.name
+    target = choose_output(settings, name)
+    photos = photos_for(_sizes(settings), settings.photos)
+    progress("exporting")
+    model = _to_onnx(source, settings)
+    spec = _describe(model, source, settings, name)
+    with _beside(target) as partial:
+        onnx.save(model, partial)
+        _check(partial)
+        progress("verifying")
+        reference = verify.network_reference(source.network)
+        differences = verify.compare(partial, reference, photos, settings.providers)
+        verify.require_agreement(differences, settings.precision)
+        spec = replace(
+            spec,
+            scores={**spec.scores, **_scores(differences)},
+            verified_providers=tuple(dict.fromkeys(found.provider for found in differences)),
+        )
+        onnx.helper.set_model_props(model, spec.to_metadata())
+        onnx.save(model, partial)
+        _check(partial)
+    return ExportReport(target, source.found, spec, tuple(differences), target.stat().st_size)
+
+
+def choose_output(settings: ExportSettings, name: str) -> Path:
+    """Where to write.
+
+    Raises:
+        UsageError: the target exists and `force` is not set, is no `.onnx` file, or its folder is
+            missing or cannot be written.
+    """
+    target = settings.output
+    if target is None:
+        folder = SHIPPED_FOLDER if SHIPPED_FOLDER.is_dir() else Path()
+        suffix = ".onnx" if settings.precision == "fp16" else f".{settings.precision}.onnx"
+        target = folder / f"{name}{suffix}"
+    if target.suffix != ".onnx":
+        raise UsageError(f"the output should be an .onnx file, not '{target}'")
+    if not target.parent.is_dir():
+        raise UsageError(f"there is no folder '{target.parent}' to write '{target.name}' to")
+    if target.exists() and not settings.force:
+        raise UsageError(f"'{target}' exists: give another --output, or --force to overwrite it")
+    return target
+
+
+def _sizes(settings: ExportSettings) -> Sequence[tuple[int, int]]:
+    if settings.size_px is None:
+        return verify.SIZES_PX
+    width_px, height_px = settings.size_px
+    return ((height_px, width_px),) * 3
+
+
+def _to_onnx(source: NetworkSource, settings: ExportSettings) -> onnx.ModelProto:
+    size = settings.size_px
+    return network_to_onnx(
+        source.network,
+        half=settings.precision == "fp16",
+        size=None if size is None else (size[1], size[0]),
+    )
+
+
+def _describe(
+    model: onnx.ModelProto, source: NetworkSource, settings: ExportSettings, name: str
+) -> ModelSpec:
+    given = {field: value for field, value in vars(settings.credits).items() if value}
+    return replace(
+        source.spec,
+        **{**given, "name": name},
+        precision=settings.precision,
+        parameters=sum(weight.numel() for weight in source.network.parameters()),
+        macs_per_pixel=round(count_macs_per_pixel(model), 1),
+        operations=count_operations(model),
+        tool_versions=_tool_versions(),
+    )
+
+
+def _tool_versions() -> dict[str, str]:
+    versions = {"edge-style": __version__}
+    for package in _TOOLS:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _scores(differences: Sequence[verify.Difference]) -> dict[str, float]:
+    return {
+        "export_largest_levels": float(max(found.largest_levels for found in differences)),
+        "export_mean_levels": round(float(np.mean([d.mean_levels for d in differences])), 4),
+    }
+
+
+def _check(path: Path) -> None:
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise ModelError(f"the exported graph is not valid ONNX: {error}") from error
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A temporary path in the target's folder, renamed to `target` unless something was raised."""
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.stem}.", suffix=".onnx", dir=target.parent
+        )
+    except OSError as error:
+        raise UsageError(f"cannot write to '{target.parent}': {error.strerror}") from error
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        # mkstemp makes files for the owner alone; a model is as public as the user's others.
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
+        partial.replace(target)
+    except OSError as error:
+        raise UsageError(f"cannot write '{target}': {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,227 @@
+"""Rewrites of an exported graph that torch's exporter leaves undone, and figures about it.
+
+They work on `onnx_ir` models, the form that torch's exporter and onnxscript's optimizer use.
+"""
+
+from collections import Counter
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from edge_style.contract import HEIGHT_DIM, INPUT_NAME, OUTPUT_NAME, WIDTH_DIM
+
+FloatArray = npt.NDArray[np.floating]
+
+# Each pixel goes somewhere else or nowhere: scaling may as well come before.
+_PIXEL_MOVES = ("Slice", "DepthToSpace", "Transpose", "Identity")
+
+
+def tidy(model: ir.Model) -> None:
+    """Fold, merge and clean `model` in place; it computes the same as before, for every size."""
+    fold_scalars(model.graph)
+    merge_crops(model.graph)
+    for clean in (
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.DeduplicateInitializersPass(),
+        common.RemoveUnusedOpsetsPass(),
+        # The exporter notes source files and stack traces of this machine on every node.
+        common.ClearMetadataAndDocStringPass(),
+    ):
+        clean(model)
+    model.graph.sort()
+    model.graph.name = "edge_style"
+    model.ir_version = onnx.helper.find_min_ir_version_for(
+        [onnx.helper.make_opsetid("", model.opset_imports[""])]
+    )
+
+
+def fold_scalars(graph: ir.Graph) -> None:
+    """Move multiplications and additions of a constant scalar into the convolution before them."""
+    for node in list(graph):
+        if node.op_type not in ("Mul", "Add"):
+            continue
+        for data, scalar in (node.inputs, reversed(node.inputs)):
+            value = _constant(scalar)
+            if value is None or value.size != 1 or data is None:
+                continue
+            convolution = _convolution_before(data)
+            if convolution is not None:
+                _scale_convolution(graph, convolution, node.op_type, float(value.item()))
+                _replace(graph, node.outputs[0], data)
+                break
+
+
+def merge_crops(graph: ir.Graph) -> None:
+    """Merge the crops at the end (the network's own border, then the frame's size) into one.
+
+    The network gives at least the frame's size (see `edge_style_training.networks`), so the last
+    crop decides where the picture ends, and the sum of all where it begins.
+    """
+    crops: list[ir.Node] = []
+    node = _last(graph, "Slice")
+    while node is not None and node.op_type == "Slice":
+        crops.append(node)
+        data = node.inputs[0]
+        alone = data is not None and len(data.uses()) == 1
+        node = data.producer() if data is not None and alone else None
+    starts = {2: 0, 3: 0}
+    for crop in crops:
+        begin, _, axes, steps = (_constant(value) for value in crop.inputs[1:])
+        if begin is None or axes is None or steps is None or not set(axes.tolist()) <= {2, 3}:
+            return
+        if min(begin.tolist()) < 0 or set(steps.tolist()) != {1}:
+            return
+        for axis, start in zip(axes.tolist(), begin.tolist(), strict=True):
+            starts[axis] += start
+    if crops:
+        _crop_once(graph, crops, np.array([starts[2], starts[3]], dtype=np.int64))
+
+
+def name_dimensions(model: onnx.ModelProto) -> None:
+    """Call the dynamic sizes of `image` and `stylized` H and W, and forget what exporters note.
+
+    The dimensions that exporters and shape inference note for inner values are formulas at best,
+    wrong at worst, and onnxruntime warns where they disagree with what it sees.
+    """
+    del model.graph.value_info[:]
+    for noted in (model, model.graph, *model.graph.input, *model.graph.output):
+        del noted.metadata_props[:]
+    (image,) = [value for value in model.graph.input if value.name == INPUT_NAME]
+    (stylized,) = [value for value in model.graph.output if value.name == OUTPUT_NAME]
+    sides = image.type.tensor_type.shape.dim[1:3]
+    for side, name in zip(sides, (HEIGHT_DIM, WIDTH_DIM), strict=True):
+        if not side.HasField("dim_value"):
+            side.dim_param = name
+    stylized.type.tensor_type.shape.CopyFrom(image.type.tensor_type.shape)
+
+
+def count_operations(model: onnx.ModelProto) -> dict[str, int]:
+    """How often each operator occurs, most frequent first."""
+    return dict(Counter(node.op_type for node in model.graph.node).most_common())
+
+
+def count_macs_per_pixel(
+    model: onnx.ModelProto, height_px: int = 480, width_px: int = 640
+) -> float:
+    """Multiply-accumulates of the convolutions per pixel of a frame of that size; 0 if unknown.
+
+    A border that the network adds weighs more on small frames, hence the size. A fixed size of the
+    model's own goes first.
+    """
+    sized = onnx.ModelProto()
+    sized.CopyFrom(model)
+    del sized.graph.value_info[:]
+    del sized.graph.output[0].type.tensor_type.shape.dim[:]
+    sides = sized.graph.input[0].type.tensor_type.shape.dim[1:3]
+    for side, side_px in zip(sides, (height_px, width_px), strict=True):
+        if not side.HasField("dim_value"):
+            side.dim_value = side_px
+    inferred = onnx.shape_inference.infer_shapes(sized, data_prop=True).graph.value_info
+    grids = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:]]
+        for value in inferred
+    }
+    kernels = {tensor.name: prod(tensor.dims) for tensor in sized.graph.initializer}
+    macs = 0
+    for node in sized.graph.node:
+        if node.op_type in ("Conv", "ConvTranspose"):
+            # The kernel is applied once per output of a convolution, per input of a transposed one.
+            grid = grids.get(node.output[0] if node.op_type == "Conv" else node.input[0])
+            if not grid or node.input[1] not in kernels:
+                return 0.0
+            macs += kernels[node.input[1]] * prod(grid)
+    pixels = prod(int(side.dim_value) for side in sides)
+    return float(macs / pixels)
+
+
+def _constant(value: ir.Value | None) -> npt.NDArray[np.generic] | None:
+    return None if value is None or value.const_value is None else value.const_value.numpy()
+
+
+def _new_constant(graph: ir.Graph, name: str, array: npt.NDArray[np.generic]) -> ir.Value:
+    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+    value.shape = ir.Shape(array.shape)
+    value.dtype = ir.DataType.from_numpy(array.dtype)
+    graph.register_initializer(value)
+    return value
+
+
+def _replace(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
+    ir.convenience.replace_all_uses_with(old, new)
+    node = old.producer()
+    if node is not None:
+        graph.remove(node, safe=True)
+
+
+def _convolution_before(data: ir.Value) -> ir.Node | None:
+    """The convolution whose output only moves its pixels about on the way to `data`."""
+    node = data.producer()
+    while node is not None and len(node.outputs[0].uses()) == 1:
+        if node.op_type == "Conv":
+            return None if _constant(node.inputs[1]) is None else node
+        if node.op_type not in _PIXEL_MOVES or node.inputs[0] is None:
+            return None
+        node = node.inputs[0].producer()
+    return None
+
+
+def _scale_convolution(graph: ir.Graph, node: ir.Node, operation: str, scalar: float) -> None:
+    """Let `node` do the multiplication by, or the addition of, `scalar`."""
+    weight = _constant(node.inputs[1])
+    if weight is None:
+        raise ValueError(f"the weights of {node.name} are not constant")
+    bias = _constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    bias = np.zeros(weight.shape[0], weight.dtype) if bias is None else bias
+    weight64, bias64 = weight.astype(np.float64), bias.astype(np.float64)
+    if operation == "Mul":
+        weight64, bias64 = weight64 * scalar, bias64 * scalar
+    else:
+        bias64 = bias64 + scalar
+    name = node.outputs[0].name
+    inputs = [
+        node.inputs[0],
+        _new_constant(graph, f"{name}_{operation}_weight", weight64.astype(weight.dtype)),
+        _new_constant(graph, f"{name}_{operation}_bias", bias64.astype(bias.dtype)),
+    ]
+    convolution = ir.Node("", "Conv", inputs, list(node.attributes.values()), name=node.name)
+    convolution.outputs[0].name = name
+    graph.insert_before(node, convolution)
+    _replace(graph, node.outputs[0], convolution.outputs[0])
+
+
+def _last(graph: ir.Graph, op_type: str) -> ir.Node | None:
+    return next((node for node in reversed(graph) if node.op_type == op_type), None)
+
+
+def _crop_once(graph: ir.Graph, crops: list[ir.Node], starts: npt.NDArray[np.int64]) -> None:
+    """Put one Slice of the frame's size in the place of `crops`, which come last one first."""
+    image = next(value for value in graph.inputs if value.name == INPUT_NAME)
+    last, first = crops[0], crops[-1]
+    if image.shape is None or first.inputs[0] is None:
+        return
+    sides = image.shape[1:3]
+    new_nodes: list[ir.Node] = []
+    if all(isinstance(side, int) for side in sides):
+        ends = _new_constant(graph, "crop_ends", starts + np.array(sides, dtype=np.int64))
+    else:
+        size = ir.node("Shape", [image], attributes={"start": 1, "end": 3})
+        size.outputs[0].name = "frame_size"
+        new_nodes.append(size)
+        ends = size.outputs[0]
+        if starts.any():
+            end = ir.node("Add", [ends, _new_constant(graph, "crop_border", starts)])
+            end.outputs[0].name = "crop_ends"
+            new_nodes.append(end)
+            ends = end.outputs[0]
+    begin = _new_constant(graph, "crop_starts", starts)
+    axes = _new_constant(graph, "crop_axes", np.array([2, 3], dtype=np.int64))
+    crop = ir.node("Slice", [first.inputs[0], begin, ends, axes])
+    crop.outputs[0].name = "cropped"
+    crop.outputs[0].type = last.outputs[0].type
+    graph.insert_before(last, [*new_nodes, crop])
+    ir.convenience.replace_all_uses_with(last.outputs[0], crop.outputs[0])

@@ -1,0 +1,109 @@
+"""Does an exported file compute what the network computes? Run both on the same photos and look."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import nn
+
+from edge_style.contract import INPUT_NAME, OUTPUT_NAME, TOLERANCE_LEVELS, Precision
+from edge_style.errors import VerificationError
+from edge_style.images import Rgb
+from edge_style.providers import provider_named
+from edge_style.session import Session
+
+# (height, width): the smallest, an odd one, a photo of the training set, a camera's.
+SIZES_PX = ((16, 16), (17, 31), (321, 481), (480, 640))
+
+Reference: TypeAlias = Callable[[Rgb], Rgb]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two pictures are apart, in 8-bit levels.
+
+    Attributes:
+        provider: that ran the exported file.
+        height_px, width_px: of the photo.
+        largest_levels, mean_levels: over all pixels and channels.
+        psnr_db: peak signal-to-noise ratio; infinite for equal pictures.
+    """
+
+    provider: str
+    height_px: int
+    width_px: int
+    largest_levels: int
+    mean_levels: float
+    psnr_db: float
+
+
+def network_reference(network: nn.Module) -> Reference:
+    """What `network` itself makes of a photo: cropped, clamped and rounded here, not by export."""
+
+    def stylize(photo: Rgb) -> Rgb:
+        frames = torch.from_numpy(photo).permute(2, 0, 1).unsqueeze(0).float()
+        with torch.inference_mode():
+            stylized = network(frames)[0].permute(1, 2, 0).numpy()
+        height, width = photo.shape[:2]
+        if stylized.shape[0] < height or stylized.shape[1] < width:
+            raise VerificationError(
+                f"the network turns {width}x{height} pixels into "
+                f"{stylized.shape[1]}x{stylized.shape[0]}, expected at least its input's size"
+            )
+        return np.asarray(np.rint(np.clip(stylized[:height, :width], 0, 255)), dtype=np.uint8)
+
+    return stylize
+
+
+def compare(
+    model: Path, reference: Reference, photos: Sequence[Rgb], providers: Sequence[str] = ("cpu",)
+) -> list[Difference]:
+    """Run `model` and `reference` on every photo, in turn, on one session per provider.
+
+    Raises:
+        VerificationError: the file gives another shape or type than it takes.
+        ModelError, ProviderError: onnxruntime cannot load or run it.
+    """
+    wanted = [reference(photo) for photo in photos]
+    differences = []
+    for name in providers:
+        session = Session(model, provider_named(name))
+        for photo, expected in zip(photos, wanted, strict=True):
+            got = session.run({INPUT_NAME: photo[None]}, OUTPUT_NAME)
+            if got.dtype != np.uint8 or got.shape != (1, *photo.shape):
+                raise VerificationError(
+                    f"the file gives {got.dtype} {list(got.shape)} for a photo of "
+                    f"{photo.shape[1]}x{photo.shape[0]}, expected uint8 {[1, *photo.shape]}"
+                )
+            differences.append(difference(name, got[0], expected))
+    return differences
+
+
+def difference(provider: str, got: Rgb, expected: Rgb) -> Difference:
+    """The figures for two pictures, uint8 [H, W, 3]."""
+    apart = np.abs(got.astype(np.int16) - expected.astype(np.int16))
+    squared = float(np.mean(np.square(apart, dtype=np.int32)))
+    psnr_db = float("inf") if squared == 0 else float(10 * np.log10(255**2 / squared))
+    return Difference(
+        provider, got.shape[0], got.shape[1], int(apart.max()), float(apart.mean()), psnr_db
+    )
+
+
+def require_agreement(differences: Sequence[Difference], precision: Precision) -> None:
+    """Let only files pass that differ no more than `contract.TOLERANCE_LEVELS` allows.
+
+    Raises:
+        VerificationError: one differs more; the message says where and by how much.
+    """
+    largest_allowed, mean_allowed = TOLERANCE_LEVELS[precision]
+    for found in differences:
+        if found.largest_levels > largest_allowed or found.mean_levels > mean_allowed:
+            raise VerificationError(
+                f"the {precision} file differs from the network on {found.provider} at "
+                f"{found.width_px}x{found.height_px} by {found.largest_levels} levels, "
+                f"{found.mean_levels:.2f} on average (allowed: {largest_allowed:g} and "
+                f"{mean_allowed:g}); nothing was written"
+            )
