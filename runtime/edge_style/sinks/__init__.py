@@ -1,0 +1,65 @@
+"""Where frames go to: one string names any output.
+
+    with open_sink("out.mp4") as sink:
+        sink.write(StyledFrame(image, time_s=0.0))
+
+Sinks belong to one thread, windows to the main one.
+"""
+
+import re
+from pathlib import Path
+
+from edge_style.errors import SinkError
+from edge_style.images import IMAGE_SUFFIXES
+from edge_style.sinks.base import Command, Image, NullSink, Sink, StreamInfo, StyledFrame
+from edge_style.sinks.pictures import PicturesSink
+from edge_style.sinks.video import VIDEO_SUFFIXES, VideoSink
+from edge_style.sinks.window import WindowSink
+
+__all__ = [
+    "WORKING_KINDS",
+    "Command",
+    "Image",
+    "NullSink",
+    "Sink",
+    "StreamInfo",
+    "StyledFrame",
+    "open_sink",
+]
+
+WORKING_KINDS = (
+    f"window, a clip ({' '.join(VIDEO_SUFFIXES)}), numbered pictures such as out_%04d.png, "
+    "an existing folder, or null"
+)
+
+
+def open_sink(
+    name: str, stream: StreamInfo | None = None, *, snapshots: Path | None = None
+) -> Sink:
+    """The output that `name` stands for; it opens in a `with` block.
+
+    Args:
+        name: "window", "null", a clip or numbered pictures to write, or a folder for pictures.
+        stream: what is known of the frames to come.
+        snapshots: folder for the window's snapshots, the current one if None.
+
+    Raises:
+        SinkError: there is no display, no such folder, no codec, or no output of that name.
+    """
+    if name == "null":
+        return NullSink()
+    if name == "window":
+        return WindowSink(snapshots or Path())
+    if name == "virtual" or re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", name):
+        raise SinkError(f"no output '{name}' is built in yet; --output takes {WORKING_KINDS}")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return PicturesSink(path / "frame_%06d.png")
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return VideoSink(path, stream or StreamInfo())
+    if suffix in IMAGE_SUFFIXES:
+        return PicturesSink(path)
+    if name.endswith(("/", "\\")):
+        raise SinkError(f"the output folder '{name}' does not exist: create it first")
+    raise SinkError(f"no output '{name}'; --output takes {WORKING_KINDS}")

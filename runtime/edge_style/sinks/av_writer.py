@@ -1,0 +1,136 @@
+"""Encodes clips with PyAV: H.264 or VP9, each frame at its own time, with sound."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from edge_style.errors import SinkError
+from edge_style.sinks.base import Image, StreamInfo
+from edge_style.sinks.sound import SoundTrack
+
+_CLOCK_HZ = 90_000  # about; the next multiple of the frame rate, so that regular frames fit exactly
+_ITU_601 = 5  # the matrix of OpenCV's RGB to YUV
+_BT_709 = 1  # primaries and transfer curve, close to those of screens
+_STUDIO_RANGE = 1
+
+_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi", ".webm": "webm"}
+# Best first; builds without x264 exist.
+_H264 = ("libx264", "libopenh264", "mpeg4")
+_ENCODERS = {".webm": ("libvpx-vp9", "libvpx")}
+_OPTIONS = {
+    "libx264": {"preset": "veryfast", "crf": "18"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "24", "b": "0"},
+    "libvpx": {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "8M"},
+}
+_FALLBACK_OPTIONS = {"b": "8M"}
+
+
+def find_encoder(suffix: str) -> str:
+    """The name of the encoder for files with this suffix.
+
+    Raises:
+        SinkError: this PyAV was built without any.
+    """
+    names = _ENCODERS.get(suffix, _H264)
+    for name in names:
+        try:
+            av.Codec(name, "w")
+        except ValueError:
+            continue
+        return name
+    raise SinkError(f"this PyAV cannot encode {suffix} files: none of {', '.join(names)} is there")
+
+
+class AvWriter:
+    """Encodes frames of one size into a file. Errors of the file system are `OSError`s."""
+
+    def __init__(self, path: Path, size_px: tuple[int, int], stream: StreamInfo) -> None:
+        self._rate = Fraction(stream.fps).limit_denominator(1001)
+        suffix = path.suffix
+        # AVI knows frame numbers only, no times.
+        ticks = 1 if suffix == ".avi" else max(1, round(_CLOCK_HZ / self._rate.numerator))
+        self._time_base = (
+            1 / self._rate if ticks == 1 else Fraction(1, self._rate.numerator * ticks)
+        )
+        self._first_s: float | None = None
+        self._last_pts = -1
+        self._container = av.open(
+            str(path), "w", format=_FORMATS[suffix], options=_container_options(suffix, stream)
+        )
+        self._video = self._add_video(find_encoder(suffix), size_px, stream, suffix)
+        self._sound: SoundTrack | None = None
+        if stream.sound_from is not None:
+            self._sound = SoundTrack(stream.sound_from, self._container)
+
+    def _add_video(
+        self, encoder: str, size_px: tuple[int, int], stream: StreamInfo, suffix: str
+    ) -> VideoStream:
+        options = dict(_OPTIONS.get(encoder, _FALLBACK_OPTIONS))
+        if suffix == ".avi":
+            options["bf"] = "0"
+        if stream.recording:
+            # Each second becomes playable when it is over, and no frame waits in the encoder.
+            options["g"] = str(max(1, round(stream.fps)))
+            if encoder == "libx264":
+                options["tune"] = "zerolatency"
+        video = self._container.add_stream(encoder, rate=self._rate, options=options)
+        if not isinstance(video, VideoStream):
+            raise SinkError(f"PyAV's {encoder} is no video encoder")
+        video.width, video.height = size_px
+        video.pix_fmt = "yuv420p"
+        context = video.codec_context
+        context.time_base = self._time_base
+        context.color_range = _STUDIO_RANGE
+        context.colorspace = _ITU_601
+        context.color_primaries = context.color_trc = _BT_709
+        return video
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should hear of."""
+        return self._sound.notes if self._sound is not None else ()
+
+    def write(self, image: Image, time_s: float) -> None:
+        """Encode uint8 [H, W, 3] RGB with even sides. Times count from the first frame's."""
+        self._first_s = time_s if self._first_s is None else self._first_s
+        place_s = time_s - self._first_s
+        pts = max(self._last_pts + 1, round(place_s / self._time_base))
+        self._last_pts = pts
+        # OpenCV converts several times faster than FFmpeg's scaler.
+        yuv = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
+        frame = VideoFrame.from_ndarray(yuv, format="yuv420p")
+        frame.pts = pts
+        frame.time_base = self._time_base
+        if self._sound is not None:
+            self._sound.copy_until(place_s)
+        self._encode(frame)
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        for packet in self._video.encode(frame):
+            if not packet.duration:
+                # Without it the last frame would be shown for no time at all.
+                packet.duration = round(1 / self._rate / self._time_base)
+            self._container.mux(packet)
+
+    def close(self) -> None:
+        """Finish the file."""
+        try:
+            if self._sound is not None:
+                self._sound.finish()
+            self._encode(None)
+        finally:
+            self._container.close()
+
+
+def _container_options(suffix: str, stream: StreamInfo) -> dict[str, str]:
+    if not stream.recording:
+        return {"movflags": "faststart"} if suffix in (".mp4", ".mov") else {}
+    options = {"flush_packets": "1"}
+    if suffix in (".mp4", ".mov"):
+        options["movflags"] = "frag_keyframe+empty_moov+default_base_moof"
+    return options

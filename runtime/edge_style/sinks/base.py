@@ -1,0 +1,115 @@
+"""What every sink is and takes."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_style.errors import SinkError
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+
+# What a user at a sink may want: a number chooses a style, counted from 0.
+Command: TypeAlias = Literal["quit", "pause", "next", "previous"] | int
+
+
+@dataclass(frozen=True, slots=True)
+class StyledFrame:
+    """A finished picture and what there is to say about it.
+
+    Attributes:
+        image: uint8 [H, W, 3], RGB, 0..255. Sinks share it and must not write to it.
+        time_s: its place in the stream.
+        latency_ms: from capture to now.
+        fps: frames per second lately, None before there is a rate.
+        style: name of the style.
+        provider: where the network ran.
+    """
+
+    image: Image
+    time_s: float
+    latency_ms: float = 0.0
+    fps: float | None = None
+    style: str = ""
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What a sink may want to know before the first frame.
+
+    Attributes:
+        fps: nominal frame rate.
+        recording: frames come from something that happens now. They keep the moments they came
+            at, and what was recorded is kept whatever ends it. Otherwise an output is a
+            conversion: every frame once, and no file unless it is complete.
+        sound_from: clip whose sound goes with the frames.
+    """
+
+    fps: float = 30.0
+    recording: bool = True
+    sound_from: Path | None = None
+
+
+class Sink(ABC):
+    """Takes frames inside a `with` block; what can be checked before is checked on construction.
+
+    Attributes:
+        notes: what the user should hear of when all is done, one line each.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    def open(self) -> None:  # noqa: B027 - most sinks have nothing to get ready
+        """Get ready for frames.
+
+        Raises:
+            SinkError: frames cannot be delivered.
+        """
+
+    @abstractmethod
+    def write(self, frame: StyledFrame) -> None:
+        """Deliver one frame.
+
+        Raises:
+            SinkError: it cannot be delivered, for example because the disk is full.
+        """
+
+    def poll(self) -> list[Command]:
+        """What the user wants since the last call. Called often, also while no frames come."""
+        return []
+
+    def close(self, *, failed: bool) -> None:  # noqa: B027 - most sinks have nothing to finish
+        """Finish the output, or tidy it away after a failure.
+
+        Raises:
+            SinkError: the output cannot be finished.
+        """
+
+    def __enter__(self) -> "Sink":
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.close(failed=error is not None)
+        except SinkError:
+            # What went wrong first is what the user has to hear.
+            if error is None:
+                raise
+
+
+class NullSink(Sink):
+    """Takes frames and forgets them: for measuring."""
+
+    def write(self, frame: StyledFrame) -> None:
+        """Do nothing."""

@@ -1,0 +1,74 @@
+"""What every source is and gives."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a stream.
+
+    Attributes:
+        image: uint8 [H, W, 3], RGB, 0..255; the receiver's own, nobody writes to it any more.
+        time_s: its place in the stream: in a clip the time at which it is to be shown, from a
+            camera the time since the first frame.
+        captured_s: `time.perf_counter()` when it was captured, before it was decoded.
+        capture_ms: what decoding and converting it took, without the wait for the camera.
+    """
+
+    image: Image
+    time_s: float
+    captured_s: float
+    capture_ms: float = 0.0
+
+
+class Source(ABC):
+    """An iterable of frames, and a context manager that lets go of what it holds.
+
+    Attributes:
+        description: what was opened, for people: "camera 0, 640x480 MJPG".
+        live: frames come in their own time and are lost if nobody takes them (a camera). Others
+            wait to be read, and say in `time_s` when they are to be shown.
+        fps: frames per second as the source states it, None if it does not.
+        size_px: (width, height) of the frames, None where they differ or it is not known yet.
+        frame_count: number of frames as the source states it, None if it does not.
+        clip: the file that the frames come from, whose sound goes with them.
+    """
+
+    description: str
+    live: bool = False
+    fps: float | None = None
+    size_px: tuple[int, int] | None = None
+    frame_count: int | None = None
+    clip: Path | None = None
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]:
+        """Give the frames in turn.
+
+        Raises:
+            SourceError: the source broke down half-way, for example was unplugged.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most sources have nothing to let go of
+        """Let go of the device or file. Harmless when repeated; not while another thread reads."""
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,109 @@
+"""Clips and network streams, decoded by OpenCV's FFmpeg."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from edge_style.errors import SourceError
+from edge_style.sources.base import Frame, Source
+from edge_style.sources.capture import Capture, quiet_opencv
+
+_NETWORK_TIMEOUT_MS = 10_000
+_DEFAULT_FPS = 25.0  # where a clip states none
+
+
+class ClipSource(Source):
+    """A video file, or one at an address: every frame once, upright, in order."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._name = mask_password(path) if isinstance(path, str) else str(path)
+        self._capture = _open(str(path), self._name)
+        if isinstance(path, Path):
+            self.clip = path
+        self._describe()
+
+    def _describe(self) -> None:
+        get = self._capture.get
+        width, height = int(get(cv2.CAP_PROP_FRAME_WIDTH)), int(get(cv2.CAP_PROP_FRAME_HEIGHT))
+        if width > 0 and height > 0:
+            self.size_px = (width, height)
+        fps = get(cv2.CAP_PROP_FPS)
+        # Containers without a frame rate come back as 0 or as their clock's rate.
+        self.fps = fps if 0.1 < fps <= 1000 else None
+        count = int(get(cv2.CAP_PROP_FRAME_COUNT))
+        self.frame_count = count if count > 0 else None
+        rate = f", {self.fps:.4g} frames/s" if self.fps else ""
+        self.description = f"{self._name}, {width}x{height}{rate}"
+
+    def __iter__(self) -> Iterator[Frame]:
+        period_s = 1 / (self.fps or _DEFAULT_FPS)
+        first_s: float | None = None
+        time_s = -period_s
+        while self._capture.grab():
+            captured_s = time.perf_counter()
+            stamp_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if first_s is None:
+                first_s = stamp_s
+            # Streams without timestamps report the same one for ever.
+            place_s = stamp_s - first_s
+            time_s = place_s if place_s > time_s else time_s + period_s
+            image = self._capture.retrieve()
+            if image is None:
+                break
+            capture_ms = (time.perf_counter() - captured_s) * 1000
+            yield Frame(image, time_s, captured_s, capture_ms)
+        if first_s is None:
+            raise SourceError(f"'{self._name}' has no pictures that can be decoded")
+
+    def close(self) -> None:
+        self._capture.close()
+
+
+class NetworkSource(ClipSource):
+    """A stream that never ends by itself: when it does, the connection is lost."""
+
+    live = True
+
+    def __iter__(self) -> Iterator[Frame]:
+        start_s: float | None = None
+        for frame in super().__iter__():
+            # The sender's clock may jump when it restarts; ours does not.
+            start_s = frame.captured_s if start_s is None else start_s
+            place_s = frame.captured_s - start_s
+            yield Frame(frame.image, place_s, frame.captured_s, frame.capture_ms)
+        raise SourceError(f"the stream '{self._name}' ended or its connection was lost")
+
+
+def open_address(address: str) -> Source:
+    """A clip at an address is played like a file, a stream without end is live.
+
+    Raises:
+        SourceError: nobody answers at the address within ten seconds, or it is no video.
+    """
+    clip = ClipSource(address)
+    if clip.frame_count is not None:
+        return clip
+    clip.close()
+    return NetworkSource(address)
+
+
+def mask_password(address: str) -> str:
+    """The address without its password, for messages that end up in logs."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", address)
+
+
+def _open(name: str, shown_name: str) -> Capture:
+    timeouts = [
+        *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS),
+        *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS),
+    ]
+    with quiet_opencv():
+        capture = Capture(cv2.VideoCapture(name, cv2.CAP_FFMPEG, timeouts))
+    if not capture.is_open:
+        if "://" in name:
+            raise SourceError(f"cannot open the stream '{shown_name}': is its address right?")
+        raise SourceError(f"'{shown_name}' is not a video that can be read")
+    return capture
