@@ -120,9 +120,10 @@ def image(
     results = []
     for name, pairs in plan_outputs(photos, _split_models(model), output).items():
         stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px)
-        note_start(stylizer)
         for photo, target in pairs:
             made = stylize_photo(stylizer, photo, target, batch_size.long_side_px)
+            if (photo, target) == pairs[0]:
+                note_start(stylizer)  # not before, so that an error stays the only line
             made_size = f"{made.size_px[0]}x{made.size_px[1]}"
             note(f"{target}: {made_size}, {made.infer_ms:.0f} ms")
             results.append(
@@ -206,7 +207,10 @@ def _unloadable(entry: EntryPoint, reason: ImportError) -> Callable[[], None]:
 
 
 def _add_commands_of_other_packages() -> None:
-    known = {command.name for command in app.registered_commands}
+    known = {
+        command.name or (command.callback.__name__ if command.callback else "")
+        for command in app.registered_commands
+    }
     for entry in sorted(entry_points(group=COMMANDS_GROUP), key=lambda entry: entry.name):
         if entry.name in known:
             continue
