@@ -50,8 +50,8 @@ def export(
 ) -> None:
     """Turn a checkpoint into a verified .onnx file that runs anywhere."""
     _require_packages()
-    from edge_style_tools.export import Credits, ExportSettings, export_network  # noqa: PLC0415
-    from edge_style_tools.sources import read_source  # noqa: PLC0415
+    from edge_style_tools.export import Credits, ExportSettings, export_network
+    from edge_style_tools.sources import read_source
 
     settings = ExportSettings(
         output=output,
@@ -101,8 +101,8 @@ def _as_json(report: "ExportReport") -> dict[str, Any]:
 
 
 def _print_report(report: "ExportReport") -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     table = Table(title="difference from PyTorch, in 8-bit levels")
     for heading in ("size", "provider", "largest", "mean"):

@@ -14,6 +14,7 @@ import onnx
 from edge_style import __version__
 from edge_style.contract import ModelSpec, Precision
 from edge_style.errors import ModelError, UsageError
+from edge_style.providers import provider_named
 from edge_style_tools import verify
 from edge_style_tools.graph import count_macs_per_pixel, count_operations
 from edge_style_tools.onnx_export import network_to_onnx
@@ -81,11 +82,14 @@ def export_network(
     Nothing is left behind if it does not compute what the network computes.
 
     Raises:
-        UsageError: the target exists and `force` is not set, or there is no such folder.
+        UsageError: no such provider, or the target exists and `force` is not set, or its folder is
+            missing.
         ModelError: the network cannot be exported.
         VerificationError: the file differs more than it may.
         ContentError: no photos where the user said.
     """
+    for provider in settings.providers:
+        provider_named(provider)
     name = settings.credits.name or source.spec.name
     target = choose_output(settings, name)
     photos = photos_for(_sizes(settings), settings.photos)
@@ -119,6 +123,9 @@ def choose_output(settings: ExportSettings, name: str) -> Path:
     """
     target = settings.output
     if target is None:
+        # A checkpoint of unknown origin may bring the name.
+        if Path(name).name != name or name.startswith("."):
+            raise UsageError(f"'{name}' cannot be a file's name: give another --name")
         folder = SHIPPED_FOLDER if SHIPPED_FOLDER.is_dir() else Path()
         suffix = ".onnx" if settings.precision == "fp16" else f".{settings.precision}.onnx"
         target = folder / f"{name}{suffix}"

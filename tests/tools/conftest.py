@@ -1,0 +1,71 @@
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from edge_style_training.checkpoint import Checkpoint, save_checkpoint
+from edge_style_training.networks import build_network
+
+TINY = {"width": 8, "blocks": 1}
+
+
+def seasoned(network: nn.Module) -> nn.Module:
+    """As after some training: normalizations that change something."""
+    generator = torch.Generator().manual_seed(5)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.InstanceNorm2d):
+            layer.weight.data.uniform_(0.5, 1.5, generator=generator)
+            layer.bias.data.normal_(0, 0.3, generator=generator)
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.get_buffer("running_mean").normal_(0, 0.3, generator=generator)
+            layer.get_buffer("running_var").uniform_(0.5, 2, generator=generator)
+    return network.eval()
+
+
+def tiny_network(**config: object) -> nn.Module:
+    torch.manual_seed(3)
+    return seasoned(build_network("lean", {**TINY, **config}))
+
+
+def write_checkpoint(path: Path, **config: object) -> Path:
+    save_checkpoint(
+        Checkpoint(
+            "lean",
+            tiny_network(**config).state_dict(),
+            {**TINY, **config},
+            name="tiny",
+            painting="A Painting",
+            artist="A Painter",
+            licence="public domain",
+            step=7,
+            training={"seed": 3},
+            scores={"style_loss": 1.5},
+        ),
+        path,
+    )
+    return path
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Small lean networks, the same at each call, and checkpoints of them."""
+
+    network: Callable[..., nn.Module]
+    write: Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Tiny:
+    return Tiny(tiny_network, write_checkpoint)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    os.umask(0o022)
+    return tmp_path
