@@ -18,6 +18,7 @@ from edge_style import __version__
 from edge_style.errors import EdgeStyleError, UsageError
 
 if TYPE_CHECKING:
+    from edge_style.live import Show
     from edge_style.stylizer import Stylizer
 
 COMMANDS_GROUP = "edge_style.commands"
@@ -37,6 +38,14 @@ ProviderOption = Annotated[
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+]
+LiveSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        help="Size at which the network runs, and of the result: 640x480 (what hangs over is "
+        "cut) or 640 (longer side, nothing is cut). Default: the source's own.",
+    ),
 ]
 
 
@@ -140,6 +149,122 @@ def image(
             )
     if json_output:
         print_json({"results": results})
+
+
+@app.command()
+def cam(
+    model: ModelOption,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source",
+            "-s",
+            help="A camera's index, /dev/videoN, a clip, a folder or glob of pictures, an rtsp:// "
+            "or http(s):// address, or test: a moving picture made by the program.",
+        ),
+    ] = "0",
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            show_default="window",
+            help="window, a clip such as out.mp4, numbered pictures such as out_%04d.png, a "
+            "folder, or null. May be given several times.",
+        ),
+    ] = None,
+    provider: ProviderOption = "auto",
+    size: LiveSizeOption = None,
+    no_pace: Annotated[
+        bool, typer.Option("--no-pace", help="Run a clip flat out: every frame, none dropped.")
+    ] = False,
+    max_frames: Annotated[
+        int | None, typer.Option("--max-frames", min=1, help="End after so many frames.")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option("--duration", min=0, help="End after so many seconds.")
+    ] = None,
+    snapshots: Annotated[
+        Path, typer.Option("--snapshots", help="Folder for the snapshots that key s saves.")
+    ] = Path(),
+    json_output: JsonOption = False,
+) -> None:
+    """Stylize a camera, a clip or a stream as it plays.
+
+    In the window: q or Esc quits, s saves a snapshot, space pauses; n and p or 1 to 9 switch
+    between the styles of --model one,two.
+    """
+    from edge_style.live import Show, ShowOptions
+    from edge_style.pipeline import PipelineOptions
+
+    options = ShowOptions(
+        models=_split_models(model),
+        source=source,
+        outputs=output or ["window"],
+        provider=provider,
+        size=size,
+        snapshots=snapshots,
+        pipeline=PipelineOptions(pace=not no_pace, max_frames=max_frames, duration_s=duration),
+    )
+    _run_show(Show(options, note=note, note_start=note_start), json_output)
+
+
+@app.command()
+def video(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", show_default=False)],
+    model: ModelOption,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="The clip to write: .mp4 .mkv .mov .avi .webm.")
+    ],
+    size: LiveSizeOption = None,
+    provider: ProviderOption = "auto",
+    json_output: JsonOption = False,
+) -> None:
+    """Stylize a clip: every frame once, with its sound."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from edge_style.live import Show, ShowOptions
+    from edge_style.pipeline import PipelineOptions
+
+    models = _split_models(model)
+    if len(models) > 1:
+        raise UsageError(f"a clip takes one style, --model names {len(models)}")
+    options = ShowOptions(
+        models=models,
+        source=str(clip),
+        outputs=[output],
+        provider=provider,
+        size=size,
+        is_conversion=True,
+        pipeline=PipelineOptions(pace=False, drop=False),
+    )
+    show = Show(options, note=note, note_start=note_start)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    is_hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
+        bar = progress.add_task("", total=None)
+        _run_show(
+            show,
+            json_output,
+            lambda frames: progress.update(bar, completed=frames, total=show.total_frames),
+        )
+
+
+def _run_show(
+    show: "Show", json_output: bool, on_frame: Callable[[int], None] | None = None
+) -> None:
+    """Run it, and print its figures, also when Ctrl-C was how it was to end."""
+    try:
+        show.run(on_frame)
+    finally:
+        ended_early = isinstance(sys.exc_info()[1], Exception)
+        if show.frames > 0 and not ended_early:
+            if json_output:
+                print_json(show.report())
+            else:
+                note(show.summary_line())
 
 
 @app.command()

@@ -64,8 +64,8 @@ class AvWriter:
         )
         self._video = self._add_video(find_encoder(suffix), size_px, stream, suffix)
         self._sound: SoundTrack | None = None
-        if stream.sound_from is not None:
-            self._sound = SoundTrack(stream.sound_from, self._container)
+        if stream.clip is not None and not stream.recording:
+            self._sound = SoundTrack(stream.clip, self._container)
 
     def _add_video(
         self, encoder: str, size_px: tuple[int, int], stream: StreamInfo, suffix: str
@@ -77,7 +77,8 @@ class AvWriter:
             # Each second becomes playable when it is over, and no frame waits in the encoder.
             options["g"] = str(max(1, round(stream.fps)))
             if encoder == "libx264":
-                options["tune"] = "zerolatency"
+                # The network needs the processor more than the file needs to be small.
+                options |= {"tune": "zerolatency", "preset": "superfast"}
         video = self._container.add_stream(encoder, rate=self._rate, options=options)
         if not isinstance(video, VideoStream):
             raise SinkError(f"PyAV's {encoder} is no video encoder")

@@ -47,12 +47,13 @@ class StreamInfo:
         recording: frames come from something that happens now. They keep the moments they came
             at, and what was recorded is kept whatever ends it. Otherwise an output is a
             conversion: every frame once, and no file unless it is complete.
-        sound_from: clip whose sound goes with the frames.
+        clip: file that the frames come from. It is not overwritten, and a conversion keeps its
+            sound.
     """
 
     fps: float = 30.0
     recording: bool = True
-    sound_from: Path | None = None
+    clip: Path | None = None
 
 
 class Sink(ABC):

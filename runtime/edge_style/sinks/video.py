@@ -48,9 +48,9 @@ class VideoSink(Sink):
             ensure_folder(path.parent)
         except ImageError as error:
             raise SinkError(str(error)) from error
-        if stream.sound_from is not None and _is_same_file(path, stream.sound_from):
+        if stream.clip is not None and _is_same_file(path, stream.clip):
             raise SinkError(f"'{path}' is the clip that is read: give the output another name")
-        if stream.sound_from is not None and not _has_pyav():
+        if stream.clip is not None and not stream.recording and not _has_pyav():
             self.notes = ("sound is kept only with PyAV: pip install 'edge-style[video]'",)
         self._check_codec()
 

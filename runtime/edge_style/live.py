@@ -1,0 +1,210 @@
+"""What `cam` and `video` do: put source, stylizers, sinks and pipeline together."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from edge_style.batch import BatchSize
+from edge_style.errors import SourceError, UsageError
+from edge_style.pipeline import PipelineOptions, Result, run_pipeline
+from edge_style.sinks import Sink, StreamInfo, open_sink
+from edge_style.sources import Source, open_source
+from edge_style.stylizer import Stylizer
+
+_STATED_SHARE = 0.8  # of the frame rate that a camera states; less than that is worth a word
+
+
+@dataclass(frozen=True)
+class ShowOptions:
+    """What was asked for.
+
+    Attributes:
+        models: names or paths; keys switch between them.
+        source: as `open_source` takes it; for a conversion the path of a clip.
+        outputs: as `open_sink` takes them.
+        provider: execution provider, or auto.
+        size: `640x480`, or `640` for the longer side; None: the source's own size.
+        is_conversion: every frame of a clip, with its sound, and no file unless it is complete.
+        snapshots: folder for the window's snapshots.
+        pipeline: pace, drops and limits.
+    """
+
+    models: Sequence[str]
+    source: str
+    outputs: Sequence[str]
+    provider: str = "auto"
+    size: str | None = None
+    is_conversion: bool = False
+    snapshots: Path = field(default_factory=Path)
+    pipeline: PipelineOptions = field(default_factory=PipelineOptions)
+
+
+class Show:
+    """One run of `cam` or `video`.
+
+    Attributes:
+        total_frames: how many the source states, None if it does not; known when the run starts.
+    """
+
+    def __init__(
+        self,
+        options: ShowOptions,
+        *,
+        note: Callable[[str], None],
+        note_start: Callable[[Stylizer], None],
+    ) -> None:
+        self._options = options
+        self._note = note
+        self._note_start = note_start
+        self._result = Result()
+        self._stylizers: list[Stylizer] = []
+        self.total_frames: int | None = None
+
+    @property
+    def frames(self) -> int:
+        """Frames delivered so far."""
+        return self._result.meter.frames
+
+    def run(self, on_frame: Callable[[int], None] | None = None) -> None:
+        """Open everything, run to the end, close everything.
+
+        Raises:
+            EdgeStyleError: something cannot be opened, or broke down half-way.
+            KeyboardInterrupt: Ctrl-C or SIGTERM; everything is closed all the same.
+        """
+        # OpenCV's helper threads would wait for processors that the network keeps busy.
+        cv2.setNumThreads(1)
+        with _termination_as_interrupt(), self._open_source() as source:
+            self._note(source.description)
+            self.total_frames = source.frame_count
+            sinks = self._make_sinks(source)
+            self._load(source)
+            try:
+                with ExitStack() as stack:
+                    for sink in sinks:
+                        stack.enter_context(sink)
+                    run_pipeline(
+                        source,
+                        self._stylizers,
+                        sinks,
+                        self._options.pipeline,
+                        result=self._result,
+                        on_frame=on_frame,
+                    )
+            finally:
+                for sink in sinks:
+                    for line in sink.notes:
+                        self._note(f"note: {line}")
+            self._note_arrivals(source)
+
+    def _open_source(self) -> Source:
+        name = self._options.source
+        if not self._options.is_conversion:
+            return open_source(name, size_px=BatchSize.parse(self._options.size).exact_px)
+        path = Path(name)
+        if not path.is_file():
+            raise SourceError(f"no such clip: '{name}'")
+        # By its full path, since a file may be called `0` or `test`.
+        return open_source(str(path.absolute()))
+
+    def _make_sinks(self, source: Source) -> list[Sink]:
+        outputs = self._options.outputs
+        if len(set(outputs)) < len(outputs):
+            raise UsageError(f"--output names the same output twice: {', '.join(outputs)}")
+        stream = StreamInfo(
+            fps=source.fps or StreamInfo.fps,
+            recording=not self._options.is_conversion,
+            clip=source.clip,
+        )
+        return [open_sink(output, stream, snapshots=self._options.snapshots) for output in outputs]
+
+    def _load(self, source: Source) -> None:
+        size_px = _network_size(BatchSize.parse(self._options.size), source)
+        for model in self._options.models:
+            stylizer = Stylizer.load(model, provider=self._options.provider, size=size_px)
+            self._note_start(stylizer)
+            warm_px = size_px or source.size_px
+            if warm_px is not None:
+                stylizer.warm_up(warm_px[1], warm_px[0])
+            self._stylizers.append(stylizer)
+
+    def _note_arrivals(self, source: Source) -> None:
+        meter = self._result.meter
+        if self._options.is_conversion:
+            if self.total_frames is not None and meter.frames < self.total_frames:
+                self._note(
+                    f"note: the clip states {self.total_frames} frames, "
+                    f"{meter.frames} could be decoded"
+                )
+        elif source.live and meter.fps is not None and source.fps is not None:
+            arrived_fps = meter.fps * (meter.frames + self._result.dropped) / meter.frames
+            if arrived_fps < _STATED_SHARE * source.fps:
+                self._note(
+                    f"note: {source.description} states {source.fps:.4g} frames/s, "
+                    f"{arrived_fps:.3g} arrived"
+                )
+
+    def report(self) -> dict[str, Any]:
+        """The figures, with the keys that `--json` prints."""
+        summary = self._result.meter.summary()
+        stylizer = self._stylizers[self._result.style]
+        size_px = self._result.size_px
+        return {
+            "frames": summary.frames,
+            "dropped": self._result.dropped,
+            "fps": _rounded(summary.fps),
+            "latency_ms": {name: _rounded(value) for name, value in summary.latency_ms.items()},
+            "stage_ms": {name: _rounded(value) for name, value in summary.stage_ms.items()},
+            "model": stylizer.name,
+            "precision": stylizer.precision,
+            "provider": stylizer.provider,
+            "size": None if size_px is None else f"{size_px[0]}x{size_px[1]}",
+        }
+
+    def summary_line(self) -> str:
+        """The figures, for people."""
+        summary = self._result.meter.summary()
+        parts = [f"{summary.frames} frames", f"{self._result.dropped} dropped"]
+        if summary.fps is not None:
+            parts.append(f"{summary.fps:.1f} frames/s")
+        median, late = summary.latency_ms["p50"], summary.latency_ms["p99"]
+        if median is not None and late is not None:
+            parts.append(f"latency {median:.1f} ms, 99% within {late:.1f} ms")
+        return ", ".join(parts)
+
+
+def _network_size(size: BatchSize, source: Source) -> tuple[int, int] | None:
+    """The exact size at which the network runs, None for each frame's own."""
+    if size.long_side_px is None:
+        return size.exact_px
+    if source.size_px is None:
+        raise UsageError(
+            f"--size {size.long_side_px} needs frames of one size, "
+            f"{source.description} has several: expected WIDTHxHEIGHT"
+        )
+    scale = size.long_side_px / max(source.size_px)
+    width, height = (max(1, round(side * scale)) for side in source.size_px)
+    return width, height
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let `kill` and a service manager end a recording as cleanly as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
