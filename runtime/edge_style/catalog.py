@@ -93,8 +93,9 @@ def _not_found(typed: str, path: Path) -> str:
     if not names:
         folders = ", ".join(str(folder) for folder in style_folders())
         return f"{what}; no styles are installed either (looked in {folders})"
-    near = difflib.get_close_matches(_style_name(path), names, n=1, cutoff=0.5)
-    hint = f": did you mean '{near[0]}'?" if near else ";"
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(_style_name(path).lower(), lower, n=1, cutoff=0.5)
+    hint = f": did you mean '{lower[near[0]]}'?" if near else ";"
     return f"{what}{hint} There are: {', '.join(names)}"
 
 

@@ -1,0 +1,121 @@
+"""The command line as a whole: help, mistakes, Ctrl-C, commands of other packages, the API."""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import edge_style
+from edge_style import cli as cli_module
+
+from .conftest import assert_error, make_rgb
+
+
+def run_python(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+def test_module_runs_as_the_command(models, photo, tmp_path):
+    model = str(models / "negative.onnx")
+    arguments = ["image", str(photo), "-m", model, "-o", "out.png"]
+    done = run_python("-m", "edge_style", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.png").is_file()
+    failed = run_python("-m", "edge_style", "info", "no_such_file.onnx", cwd=tmp_path)
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("error: ")
+    assert failed.stderr.count("\n") == 1
+
+
+def test_version(cli):
+    assert cli("--version").out == f"edge-style {edge_style.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_the_commands(cli, arguments):
+    result = cli(*arguments)
+    assert result.status == 0
+    for command in ("image", "models", "info"):
+        assert command in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["paint-it"], "paint-it"),
+        (["image"], "PHOTO"),
+        (["image", "a.jpg"], "--model"),
+        (["image", "a.jpg", "--modle", "x"], "--modle"),
+        (["models", "--json=yes"], "--json"),
+    ],
+)
+def test_usage_mistakes_are_one_line(cli, arguments, word):
+    assert_error(cli(*arguments), word)
+
+
+def test_ctrl_c(cli, models, photo, monkeypatch):
+    def interrupt(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge_style.batch.read_image", interrupt)
+    result = cli("image", photo, "-m", models / "negative.onnx", "-o", "out.png")
+    assert result.status == 130
+    assert "Traceback" not in result.err
+
+
+def test_bugs_keep_their_traceback(cli, models, photo, monkeypatch):
+    def bug(path):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("edge_style.batch.read_image", bug)
+    monkeypatch.chdir(photo.parent)
+    with pytest.raises(ZeroDivisionError):
+        cli_module.main(["image", str(photo), "-m", str(models / "negative.onnx"), "-o", "o.png"])
+
+
+def test_commands_of_other_packages(tmp_path):
+    """An entry point is all it takes; one that cannot be loaded spoils only itself."""
+    (tmp_path / "extra.py").write_text(
+        "def greet(name: str) -> None:\n    '''Greet someone.'''\n    print('hello', name)\n"
+    )
+    distribution = tmp_path / "extra-1.0.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
+    (distribution / "entry_points.txt").write_text(
+        "[edge_style.commands]\ngreet = extra:greet\nbroken = no_such_package:run\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    shown = run_python("-m", "edge_style", "--help", env=environment)
+    assert "Greet someone." in shown.stdout
+    greeted = run_python("-m", "edge_style", "greet", "Vincent", env=environment)
+    assert (greeted.returncode, greeted.stdout) == (0, "hello Vincent\n")
+    broken = run_python("-m", "edge_style", "broken", env=environment)
+    assert broken.returncode == 2
+    assert broken.stderr.startswith("error: the command 'broken' cannot be loaded")
+
+
+def test_the_example_of_the_package(models, tmp_path, monkeypatch):
+    """The three lines in edge_style's docstring, which the README shows too."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exported").mkdir()
+    shutil.copy(models / "negative.onnx", tmp_path / "exported" / "starry.onnx")
+    edge_style.write_image("photo.jpg", make_rgb(64, 48))
+    assert edge_style.__doc__ is not None
+    example = textwrap.dedent("\n".join(re.findall(r"^    .*$", edge_style.__doc__, re.MULTILINE)))
+    assert len(example.splitlines()) == 3
+    exec(example, {})
+    expected = 255 - edge_style.read_image("photo.jpg")
+    np.testing.assert_array_equal(edge_style.read_image("stylized.png"), expected)
+
+
+def test_script_is_installed():
+    scripts = importlib.metadata.entry_points(group="console_scripts", name="edge-style")
+    assert {script.value for script in scripts} == {"edge_style.cli:main"}

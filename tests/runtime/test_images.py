@@ -1,0 +1,124 @@
+"""Pictures in and out, beyond what the command line's tests see."""
+
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_style.errors import ImageError, ImageNotFoundError, UsageError
+from edge_style.images import (
+    parse_size,
+    read_image,
+    resize_short_side,
+    resize_to_cover,
+    write_image,
+)
+
+from .conftest import encode, make_rgb
+
+
+def png(color_type: int, row: bytes, *extra: tuple[bytes, bytes]) -> bytes:
+    """A PNG of 4x4 pixels from raw rows, for the kinds that OpenCV does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", 4, 4, 8, color_type, 0, 0, 0)
+    chunks = [
+        (b"IHDR", header),
+        *extra,
+        (b"IDAT", zlib.compress((b"\0" + row) * 4)),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks)
+
+
+def test_round_trip_is_exact_and_contiguous(tmp_path):
+    rgb = make_rgb(65, 47)
+    write_image(tmp_path / "a.png", rgb)
+    read = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(read, rgb)
+    assert read.dtype == np.uint8
+    assert read.flags.c_contiguous
+
+
+def test_transparent_palette(tmp_path):
+    palette = (b"PLTE", bytes([255, 0, 0, 0, 0, 255])), (b"tRNS", bytes([0, 255]))
+    (tmp_path / "a.png").write_bytes(png(3, bytes([0, 1, 0, 1]), *palette))
+    row = read_image(tmp_path / "a.png")[0].tolist()
+    assert row == [[255, 255, 255], [0, 0, 255]] * 2
+
+
+def test_grey_with_alpha(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(4, bytes([90, 255, 90, 0, 90, 255, 90, 0])))
+    row = read_image(tmp_path / "a.png")[0].tolist()
+    assert row == [[90, 90, 90], [255, 255, 255]] * 2
+
+
+def test_float_picture(tmp_path):
+    unit = (make_rgb(20, 16) / 255).astype(np.float32)
+    done, data = cv2.imencode(".tif", cv2.cvtColor(unit, cv2.COLOR_RGB2BGR))
+    assert done
+    (tmp_path / "a.tif").write_bytes(data.tobytes())
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), make_rgb(20, 16))
+
+
+def test_damage_inside_a_png(tmp_path):
+    data = bytearray(encode(make_rgb(64, 48), ".png"))
+    data[60] ^= 255
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(tmp_path / "a.png")
+
+
+def test_errors_are_the_built_in_ones_too(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_image(tmp_path / "none.png")
+    with pytest.raises(ImageNotFoundError):
+        read_image(tmp_path / "none.png")
+
+
+def test_a_size_that_a_format_cannot_hold(tmp_path):
+    wide = np.zeros((16, 70_000, 3), np.uint8)
+    with pytest.raises(ImageError, match=r"70000x16.*\.png"):
+        write_image(tmp_path / "a.jpg", wide)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("bad", [np.zeros((16, 16), np.uint8), np.zeros((16, 16, 3), np.float32)])
+def test_only_rgb_is_written(tmp_path, bad):
+    with pytest.raises(ImageError, match=r"uint8 \[H, W, 3\]"):
+        write_image(tmp_path / "a.png", bad)
+
+
+def test_quality(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    write_image(tmp_path / "low.jpg", noise, quality=20)
+    write_image(tmp_path / "high.jpg", noise)
+    assert (tmp_path / "low.jpg").stat().st_size < (tmp_path / "high.jpg").stat().st_size / 2
+
+
+def test_cover_keeps_the_middle_and_the_proportions():
+    rgb = make_rgb(200, 100)
+    covering = resize_to_cover(rgb, 50, 50)
+    assert covering.shape == (50, 50, 3)
+    assert covering.flags.c_contiguous
+    middle = rgb[:, 50:150].astype(int)
+    assert abs(covering[25].mean(axis=0) - middle[50].mean(axis=0)).max() < 2
+    assert resize_to_cover(rgb[:31, :17], 50, 50).shape == (50, 50, 3)
+
+
+def test_short_side():
+    assert resize_short_side(make_rgb(200, 100), 50).shape == (50, 100, 3)
+    assert resize_short_side(make_rgb(99, 201), 50).shape == (102, 50, 3)
+
+
+def test_parse_size():
+    assert parse_size("640x480") == (640, 480)
+    assert parse_size(" 16X16 ") == (16, 16)
+    with pytest.raises(UsageError, match="15x16"):
+        parse_size("15x16")
