@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_style.errors import ImageError, ImageNotFoundError, UsageError
+from edge_style.errors import ImageNotFoundError, UsageError
 from edge_style.images import (
     IMAGE_SUFFIXES,
     ensure_folder,
@@ -126,13 +126,7 @@ def stylize_photo(
     ensure_min_side(rgb, f"'{photo}'")
     prepared = stylizer.prepare(rgb)
     start = time.perf_counter()
-    try:
-        inferred = stylizer.infer(prepared)
-    except MemoryError as error:
-        raise ImageError(
-            f"'{photo}' has {rgb.shape[1]}x{rgb.shape[0]} pixels, too many for the memory here: "
-            "use --size"
-        ) from error
+    inferred = stylizer.infer(prepared)
     infer_ms = (time.perf_counter() - start) * 1000
     picture = stylizer.finish(inferred, rgb)
     write_image(output, picture)

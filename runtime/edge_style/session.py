@@ -34,6 +34,7 @@ _DTYPES = {
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
 }
+_OUT_OF_MEMORY = ("failed to allocate", "bad alloc", "out of memory")
 # Errors of onnxruntime that are the file's fault, whatever the provider.
 _BAD_FILE = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile")
 
@@ -99,6 +100,10 @@ class Session:
         except Exception as error:  # onnxruntime's errors derive from nothing narrower
             shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in feeds.items())
             reason = _reason(error)
+            if any(sign in reason.lower() for sign in _OUT_OF_MEMORY):
+                raise ModelError(
+                    f"'{self.path.name}' has not enough memory for {shapes}: use a smaller --size"
+                ) from error
             if type(error).__name__ == "EPFail" or self._entry.ep_name != CPU_EP:
                 raise ProviderError(
                     f"provider '{self.provider}' failed on '{self.path.name}' with {shapes}: "
