@@ -92,7 +92,8 @@ def test_commands_of_other_packages(tmp_path):
     (distribution / "entry_points.txt").write_text(
         "[edge_style.commands]\ngreet = extra:greet\nbroken = no_such_package:run\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONPATH": path}
     shown = run_python("-m", "edge_style", "--help", env=environment)
     assert "Greet someone." in shown.stdout
     greeted = run_python("-m", "edge_style", "greet", "Vincent", env=environment)

@@ -83,7 +83,9 @@ def test_alpha_over_white(cli, models, tmp_path):
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_16_bit(cli, models, tmp_path, suffix):
     rgb = make_rgb(64, 48)
-    (tmp_path / f"in{suffix}").write_bytes(encode(rgb.astype(np.uint16) * 257, suffix))
+    # A little below each level: these round up to it, and dropping the lower byte would not.
+    deep = np.maximum(rgb.astype(np.int32) * 257 - 120, 0).astype(np.uint16)
+    (tmp_path / f"in{suffix}").write_bytes(encode(deep, suffix))
     np.testing.assert_array_equal(inverted(cli, models, Path(f"in{suffix}")), rgb)
 
 
