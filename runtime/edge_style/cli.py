@@ -65,6 +65,7 @@ app = typer.Typer(
     help="Turn a painting into a live camera filter.",
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: loading rich for it takes as long as all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -307,7 +308,7 @@ def info(
     provider: ProviderOption = "auto",
     json_output: JsonOption = False,
 ) -> None:
-    """Show what a model file is: painting, inputs and outputs, operations, scores."""
+    """Show a model's painting, inputs, operations and scores."""
     from edge_style.images import parse_size
     from edge_style.model_info import inspect
 
