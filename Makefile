@@ -23,7 +23,12 @@ help:
 	@echo "make clean   remove environments and whatever was built"
 
 demo: $(VENV)/.installed
-	$(VENV)/$(BIN)/python -m edge_style demo "$(PHOTO)" --model $(STYLE) --output $(DEMO)
+	mkdir -p $(DEMO)
+	$(VENV)/$(BIN)/edge-style image "$(PHOTO)" --model $(STYLE) --output $(DEMO)/photo-$(STYLE).jpg
+	$(VENV)/$(BIN)/edge-style cam --source "pan:$(PHOTO)" --no-pace --model $(STYLE) --output $(DEMO)/clip-$(STYLE).mp4
+	@echo
+	@echo "made $(DEMO)/photo-$(STYLE).jpg and $(DEMO)/clip-$(STYLE).mp4; now on your webcam:"
+	@echo "    $(VENV)/$(BIN)/edge-style cam --model $(STYLE)"
 
 test: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -15,6 +15,7 @@ from edge_style.images import IMAGE_SUFFIXES
 from edge_style.sources.base import Frame, Image, Source
 from edge_style.sources.camera import CameraSource
 from edge_style.sources.clip import ClipSource, open_address
+from edge_style.sources.pan import PanSource
 from edge_style.sources.pictures import PicturesSource
 from edge_style.sources.testcard import TestSource
 
@@ -22,7 +23,7 @@ __all__ = ["WORKING_KINDS", "Frame", "Image", "Source", "open_source"]
 
 WORKING_KINDS = (
     "a camera index, /dev/videoN, a clip, a folder or glob of pictures, "
-    "an rtsp:// or http(s):// address, or test"
+    "an rtsp:// or http(s):// address, pan:PHOTO, or test"
 )
 
 _NETWORK_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt"})
@@ -33,15 +34,17 @@ def open_source(name: str, *, size_px: tuple[int, int] | None = None) -> Source:
 
     Args:
         name: a camera index ("0"), a device ("/dev/video0"), a clip, a picture, a folder or glob
-            of pictures, an rtsp:// or http(s):// address, or "test".
-        size_px: (width, height) wished for. A camera is asked for it and `test` is made in it;
-            for other sources it says nothing. What arrives is in each frame's shape.
+            of pictures, an rtsp:// or http(s):// address, "pan:PHOTO", or "test".
+        size_px: (width, height) wished for. A camera is asked for it, `pan:` and `test` are made
+            in it; for other sources it says nothing. What arrives is in each frame's shape.
 
     Raises:
         SourceError: there is no such camera, clip, folder or address, or it holds no pictures.
     """
     if name == "test":
         return TestSource(size_px or (640, 480))
+    if name.startswith("pan:"):
+        return PanSource(Path(name.removeprefix("pan:")).expanduser(), size_px)
     if name.isdecimal() or re.fullmatch(r"/dev/video\d+", name):
         return CameraSource(name, size_px)
     scheme = re.match(r"([a-zA-Z][a-zA-Z0-9+.-]+):", name)
