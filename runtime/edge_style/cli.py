@@ -161,8 +161,8 @@ def cam(
             "--source",
             "-s",
             help="A camera's index, /dev/videoN, a clip, a folder or glob of pictures, an rtsp:// "
-            "or http(s):// address, pan:PHOTO to glide across a photo, or test: a moving picture made "
-            "by the program.",
+            "or http(s):// address, pan:PHOTO to glide across a photo, or test: a moving picture "
+            "made by the program.",
         ),
     ] = "0",
     output: Annotated[

@@ -1,4 +1,4 @@
-"""The model contract: what an `.onnx` file must look like for the runtime, and what it says of itself.
+"""The model contract: what an `.onnx` file must look like, and what it says of itself.
 
 Export writes it into the file, the runtime reads it back. Standard library only, because training,
 tools and runtime all stand on it. `exported/README.md` explains it for people who write models.
@@ -44,7 +44,7 @@ TOLERANCE_LEVELS: dict[Precision, tuple[float, float]] = {"fp32": (2, 0.5), "fp1
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model file says of itself. Everything but name, architecture and precision may be empty.
+    """What a model file says of itself; all but name, architecture and precision may be empty.
 
     Attributes:
         name: what users type after `--model`, and the file's stem: `starry`.
@@ -89,7 +89,7 @@ class ModelSpec:
     verified_providers: tuple[str, ...] = ()
 
     def to_metadata(self) -> dict[str, str]:
-        """The spec as ONNX `metadata_props`: prefixed keys, strings as they are, the rest as JSON."""
+        """The spec as ONNX `metadata_props`: prefixed keys, text as it is, the rest as JSON."""
         metadata = {}
         for spec_field in fields(self):
             value = getattr(self, spec_field.name)

@@ -1,5 +1,6 @@
 """`pan:PHOTO`: a photo as a moving picture."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_the_view_glides_across_the_photo_and_comes_back(photo: Path) -> None:
     steps = np.abs(np.diff(where, axis=0, append=where[:1])).max(axis=1)
     assert 0 < steps.max() < 6  # glides, also from the last frame to the first
     assert np.ptp(where[:, 0]) > 40
-    assert all((a != b).any() for a, b in zip(frames, frames[1:], strict=False))
+    assert all((a != b).any() for a, b in pairwise(frames))
 
 
 def test_the_view_shows_the_photo_undistorted(photo: Path) -> None:
