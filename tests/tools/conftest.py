@@ -10,7 +10,7 @@ from torch import nn
 from edge_style_training.checkpoint import Checkpoint, save_checkpoint
 from edge_style_training.networks import build_network
 
-TINY = {"width": 8, "blocks": 1}
+TINY = {"width": 8, "blocks": 1, "norm": "batch", "instance_at": []}
 
 
 def seasoned(network: nn.Module) -> nn.Module:

@@ -31,7 +31,7 @@ def run_export(*arguments: object) -> int:
 @pytest.fixture(scope="module")
 def exported(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("exported")
-    checkpoint = tiny.write(folder / "tiny.pth", instance_norms=1, norm="batch")
+    checkpoint = tiny.write(folder / "tiny.pth", instance_at=[0])
     for precision in PRECISIONS:
         output = folder / f"{precision}.onnx"
         assert run_export(checkpoint, "--output", output, "--precision", precision) == 0
@@ -61,7 +61,7 @@ def test_file_keeps_the_contract(exported: dict[str, Path], precision: str) -> N
 def test_file_agrees_with_pytorch_at_every_size(
     tiny: Any, exported: dict[str, Path], precision: str
 ) -> None:
-    network = tiny.network(instance_norms=1, norm="batch")
+    network = tiny.network(instance_at=[0])
     session = onnxruntime.InferenceSession(exported[precision])
     largest_allowed, mean_allowed = TOLERANCE_LEVELS[precision]  # type: ignore[index]
     for seed, (height, width) in enumerate(ODD_SIZES):
@@ -131,7 +131,7 @@ def test_metadata_describes_the_file(tiny: Any, exported: dict[str, Path], preci
     )
     assert spec.training == {"seed": 3, "step": 7}
     assert spec.stride_px == 4
-    network = tiny.network(instance_norms=1)
+    network = tiny.network(instance_at=[0])
     assert spec.parameters == sum(weight.numel() for weight in network.parameters())
     assert spec.operations["Conv"] == 4
     # Stem 8x8, two 3x3 and the head's, at a quarter of the resolution; the border adds some.

@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from edge_style_tools import verify
 from edge_style_tools.graph import count_macs_per_pixel, count_operations
 from edge_style_tools.onnx_export import network_to_onnx
 from edge_style_tools.photos import photos_for
+from edge_style_tools.quantize import QuantizationSettings, calibration_frames, quantize
 from edge_style_tools.sources import NetworkSource
 
 SHIPPED_FOLDER = Path("exported")
@@ -49,6 +50,7 @@ class ExportSettings:
         photos: folder of photos to verify on; by default pictures that the program makes.
         providers: execution providers to verify on.
         size_px: (width, height), to fix the size; else it is dynamic.
+        quantization: for int8.
         credits: see `Credits`.
     """
 
@@ -58,6 +60,7 @@ class ExportSettings:
     photos: Path | None = None
     providers: tuple[str, ...] = ("cpu",)
     size_px: tuple[int, int] | None = None
+    quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
     credits: Credits = Credits()
 
 
@@ -96,6 +99,15 @@ def export_network(
     progress("exporting")
     model = _to_onnx(source, settings)
     spec = _describe(model, source, settings, name)
+    if settings.precision == "int8":
+        progress("quantizing")
+        frames = calibration_frames(settings.quantization, settings.size_px)
+        model = quantize(model, frames, settings.quantization)
+        spec = replace(
+            spec,
+            operations=count_operations(model),
+            calibration=_calibration(settings.quantization, len(frames)),
+        )
     with _beside(target) as partial:
         onnx.save(model, partial)
         _check(partial)
@@ -157,7 +169,7 @@ def _to_onnx(source: NetworkSource, settings: ExportSettings) -> onnx.ModelProto
 def _describe(
     model: onnx.ModelProto, source: NetworkSource, settings: ExportSettings, name: str
 ) -> ModelSpec:
-    given = {field: value for field, value in vars(settings.credits).items() if value}
+    given = {key: value for key, value in vars(settings.credits).items() if value}
     return replace(
         source.spec,
         **{**given, "name": name},
@@ -167,6 +179,15 @@ def _describe(
         operations=count_operations(model),
         tool_versions=_tool_versions(),
     )
+
+
+def _calibration(settings: QuantizationSettings, frames: int) -> dict[str, object]:
+    return {
+        "frames": frames,
+        "photos": "made by the program" if settings.calibration is None else "the user's",
+        "percentile": settings.percentile,
+        "weight_bits": settings.weight_bits,
+    }
 
 
 def _tool_versions() -> dict[str, str]:
@@ -183,6 +204,7 @@ def _scores(differences: Sequence[verify.Difference]) -> dict[str, float]:
     return {
         "export_largest_levels": float(max(found.largest_levels for found in differences)),
         "export_mean_levels": round(float(np.mean([d.mean_levels for d in differences])), 4),
+        "export_psnr_db": round(min(99.0, *(found.psnr_db for found in differences)), 1),
     }
 
 

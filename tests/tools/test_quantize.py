@@ -1,0 +1,116 @@
+"""int8 files: what is quantized, what onnxruntime makes of it, and when one is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from edge_style import cli
+from edge_style.contract import ModelSpec
+from edge_style.images import write_image
+from edge_style_tools.onnx_export import network_to_onnx
+from edge_style_tools.photos import made_photo
+from edge_style_tools.quantize import QuantizationSettings, quantizable, quantize
+
+
+def run_export(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["export", *map(str, arguments)])
+    return int(exit_.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def exported(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("int8")
+    checkpoint = tiny.write(folder / "tiny.pth", width=16)
+    output = folder / "tiny.int8.onnx"
+    assert run_export(checkpoint, "--precision", "int8", "--output", output) == 0
+    return output
+
+
+def weights(model: onnx.ModelProto) -> list[Any]:
+    return [
+        onnx.numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+        if len(tensor.dims) == 4
+    ]
+
+
+def test_onnxruntime_computes_every_convolution_in_int8(exported: Path, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
+    operations = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    assert operations.count("QLinearConv") == 4
+    assert operations.count("QLinearAdd") == 1
+    assert operations.count("QuantizeLinear") == 1
+    assert operations.count("DequantizeLinear") == 1
+    assert not {"Conv", "FusedConv", "Relu"} & set(operations)
+
+
+def test_file_keeps_the_contract(exported: Path) -> None:
+    model = onnx.load(exported)
+    onnx.checker.check_model(model, full_check=True)
+    for value in (model.graph.input[0], model.graph.output[0]):
+        sides = [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
+        assert sides == [1, "H", "W", 3]
+    assert {node.op_type for node in model.graph.node if "image" in node.input} == {"Cast", "Shape"}
+    assert {array.dtype for array in weights(model)} == {np.dtype(np.int8)}
+    spec = ModelSpec.from_metadata({entry.key: entry.value for entry in model.metadata_props})
+    assert spec is not None
+    assert spec.precision == "int8"
+    assert spec.operations["DequantizeLinear"] > 4
+    assert spec.calibration["weight_bits"] == 7
+    assert spec.macs_per_pixel > 100
+    assert spec.scores["export_psnr_db"] >= 30
+
+
+def test_pictures_are_close_to_those_of_pytorch(exported: Path, tiny: Any) -> None:
+    network = tiny.network(width=16)
+    session = onnxruntime.InferenceSession(exported)
+    for seed, (height, width) in enumerate(((17, 31), (120, 160), (16, 16))):
+        photo = made_photo(100 + seed, height, width)
+        with torch.no_grad():
+            expected = network(torch.from_numpy(photo).permute(2, 0, 1)[None].float())
+        expected = expected[0, :, :height, :width].clamp(0, 255).permute(1, 2, 0).numpy()
+        (got,) = session.run(None, {"image": photo[None]})
+        assert np.abs(got[0] - expected).mean() < 4
+        assert expected.std() > 10
+
+
+def test_seven_bits_leave_room_for_the_sum_of_two_products(tiny: Any) -> None:
+    model = network_to_onnx(tiny.network())
+    frames = [made_photo(seed, 32, 48) for seed in range(2)]
+    for bits, largest in ((7, 64), (8, 127)):
+        quantized = quantize(model, frames, QuantizationSettings(weight_bits=bits))
+        found = max(int(np.abs(array.astype(int)).max()) for array in weights(quantized))
+        assert found == largest
+    # Two products of a U8 activation with such weights fit into 16 bits, as AVX2 sums them.
+    assert 2 * 255 * 64 < 2**15 <= 2 * 255 * 127
+
+
+def test_sums_of_float_layers_stay_float(tiny: Any) -> None:
+    model = network_to_onnx(tiny.network(norm="instance"))
+    kinds = {node.name: node.op_type for node in model.graph.node}
+    assert "InstanceNormalization" in kinds.values()
+    assert {kinds[name] for name in quantizable(model)} == {"Conv"}
+
+
+def test_calibration_on_the_wrong_photos_is_refused(
+    tiny: Any, workplace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tiny.write(workplace / "tiny.pth")
+    (workplace / "night").mkdir()
+    write_image(workplace / "night" / "black.png", np.zeros((60, 80, 3), np.uint8))
+    assert run_export("tiny.pth", "--precision", "int8", "--calibration", "night") == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    note, error = captured.err.splitlines()
+    assert "checkpoint of edge-style" in note
+    assert error.startswith("error: the int8 file differs from the network")
+    assert not list(workplace.rglob("*.onnx"))
