@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx_ir as ir
+import onnxscript.optimizer
 from onnx_ir.passes import common
 
 from edge_style.contract import HEIGHT_DIM, INPUT_NAME, OUTPUT_NAME, WIDTH_DIM
@@ -121,6 +122,8 @@ def count_macs_per_pixel(
     for side, side_px in zip(sides, (height_px, width_px), strict=True):
         if not side.HasField("dim_value"):
             side.dim_value = side_px
+    # Folds what is computed from the size, such as paddings; inference alone stops there.
+    sized = onnxscript.optimizer.optimize(sized)
     inferred = onnx.shape_inference.infer_shapes(sized, data_prop=True).graph.value_info
     grids = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim[2:]]
@@ -132,7 +135,7 @@ def count_macs_per_pixel(
         if node.op_type in ("Conv", "ConvTranspose"):
             # The kernel is applied once per output of a convolution, per input of a transposed one.
             grid = grids.get(node.output[0] if node.op_type == "Conv" else node.input[0])
-            if not grid or node.input[1] not in kernels:
+            if not grid or 0 in grid or node.input[1] not in kernels:
                 return 0.0
             macs += kernels[node.input[1]] * prod(grid)
     pixels = prod(int(side.dim_value) for side in sides)

@@ -1,12 +1,27 @@
 """What can be exported: files of several kinds, recognized by what is in them."""
 
-from dataclasses import dataclass
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from torch import nn
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from edge_style.contract import ModelSpec
-from edge_style_training.checkpoint import Checkpoint, load_checkpoint
+from edge_style.errors import CheckpointError
+from edge_style_tools.importers import deeplearnjs, lengstrom, pytorch_examples, rrmina
+from edge_style_training.checkpoint import Checkpoint, load_checkpoint, load_tensors
+
+# Where people put the weights when they save more than them.
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
+# What data-parallel training and torch.compile put before every key.
+_PREFIXES = ("module.", "_orig_mod.")
+_LARGEST_CHECKPOINT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -25,18 +40,43 @@ class NetworkSource:
 
 
 def read_source(path: Path) -> NetworkSource:
-    """Recognize and read a checkpoint.
+    """Recognize and read a checkpoint: a file, or a folder of deeplearn.js.
 
     Raises:
-        CheckpointError: no such file, damaged, or of no known kind.
+        CheckpointError: no such file, damaged, hostile, or of no known kind.
     """
-    return from_checkpoint(load_checkpoint(path), path)
+    if path.is_dir():
+        lengstrom_network, sha256 = deeplearnjs.read(path)
+        source = _foreign(
+            lengstrom_network, path.resolve(), lengstrom.ARCHITECTURE, "a deeplearn.js folder"
+        )
+        return replace(source, spec=replace(source.spec, checkpoint_sha256=sha256))
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}")
+    _refuse_bombs(path)
+    loaded = _load_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
+    if "edge_style" in getattr(loaded, "_metadata", {}):
+        return from_checkpoint(load_checkpoint(path), path)
+    state = unwrap(loaded)
+    network: nn.Module
+    if pytorch_examples.recognizes(state):
+        network = pytorch_examples.read(state)
+        kind, architecture = "a checkpoint of pytorch/examples", pytorch_examples.ARCHITECTURE
+    elif rrmina.recognizes(state):
+        network = rrmina.read(state)
+        kind, architecture = "a checkpoint of rrmina", rrmina.ARCHITECTURE
+    else:
+        keys = ", ".join(list(state)[:3]) or "nothing"
+        raise CheckpointError(
+            f"{path} is of no known kind: expected a checkpoint of edge-style, pytorch/examples or "
+            f"rrmina, got {keys}"
+        )
+    return _foreign(network, path, architecture, kind)
 
 
 def from_checkpoint(checkpoint: Checkpoint, path: Path) -> NetworkSource:
     """A checkpoint of this project."""
     network = checkpoint.build()
-    stride_px = getattr(network, "stride_px", 1)
     spec = ModelSpec(
         name=checkpoint.name or path.stem,
         architecture=checkpoint.architecture,
@@ -46,9 +86,74 @@ def from_checkpoint(checkpoint: Checkpoint, path: Path) -> NetworkSource:
         year=checkpoint.year,
         licence=checkpoint.licence,
         source=checkpoint.source,
-        stride_px=stride_px if isinstance(stride_px, int) else 1,
+        stride_px=_stride_px(network),
         training=dict(checkpoint.training) | {"step": checkpoint.step},
         scores=dict(checkpoint.scores),
         checkpoint_sha256=checkpoint.sha256,
     )
     return NetworkSource(network, spec, f"a checkpoint of edge-style, {checkpoint.architecture}")
+
+
+def unwrap(loaded: Any) -> Mapping[str, Tensor]:
+    """The weights in what was loaded, without wrappers and prefixes of their names.
+
+    Raises:
+        CheckpointError: there are none.
+    """
+    for _ in range(3):
+        if not isinstance(loaded, Mapping):
+            break
+        inner = [loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), Mapping)]
+        if not inner:
+            break
+        loaded = inner[0]
+    if not isinstance(loaded, Mapping):
+        raise CheckpointError(f"expected named weights, got {type(loaded).__name__}")
+    state = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
+    for prefix in _PREFIXES * 2:
+        if state and all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def _foreign(network: nn.Module, path: Path, architecture: str, kind: str) -> NetworkSource:
+    finite = all(bool(torch.isfinite(weight).all()) for weight in network.state_dict().values())
+    if not finite:
+        raise CheckpointError(f"{path} holds weights that are not finite")
+    spec = ModelSpec(
+        name=path.stem,
+        architecture=architecture,
+        precision="fp32",
+        stride_px=_stride_px(network),
+        checkpoint_sha256="" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    return NetworkSource(network, spec, f"{kind}, {architecture}")
+
+
+def _stride_px(network: nn.Module) -> int:
+    stride_px = getattr(network, "stride_px", 1)
+    return stride_px if isinstance(stride_px, int) else 1
+
+
+def _load_safetensors(path: Path) -> Mapping[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a safetensors file: damaged or truncated") from error
+
+
+def _refuse_bombs(path: Path) -> None:
+    """PyTorch's files are zip archives whose entries it stores as they are.
+
+    Raises:
+        CheckpointError: the file is too large, or would be once unpacked.
+    """
+    size = path.stat().st_size
+    if zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = max(size, sum(entry.file_size for entry in archive.infolist()))
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise CheckpointError(f"{path} is not a checkpoint: damaged archive") from error
+    if size > _LARGEST_CHECKPOINT_BYTES:
+        raise CheckpointError(f"{path} claims {size / 1e9:.1f} GB, too much for a style network")

@@ -1,0 +1,1 @@
+"""Readers of other programs' networks. Nothing is ever unpickled beyond tensors."""
