@@ -98,7 +98,7 @@ def train(
     }
     require_training_packages("train")
     # Heavy: PyTorch and all that stands on it.
-    from edge_style_training.run import run_training  # noqa: PLC0415
+    from edge_style_training.run import run_training
 
     run_training(
         paintings=paintings,
@@ -120,7 +120,7 @@ def require_training_packages(command: str) -> None:
     Raises:
         MissingExtraError: it is not; names the command to install it.
     """
-    from importlib.util import find_spec  # noqa: PLC0415 - costs start-up time elsewhere
+    from importlib.util import find_spec
 
     for package in ("torch", "accelerate", "safetensors"):
         if find_spec(package) is None:
@@ -128,7 +128,7 @@ def require_training_packages(command: str) -> None:
 
 
 def _settings(recipe: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    from edge_style_training.config import read_recipe  # noqa: PLC0415
+    from edge_style_training.config import read_recipe
 
     settings = read_recipe(recipe) if recipe else {}
     return {**settings, **{key: value for key, value in overrides.items() if value is not None}}

@@ -19,9 +19,9 @@ from edge_style.images import IMAGE_SUFFIXES, read_image
 # small folders are decoded once, while COCO streams.
 _CACHE_BYTES = 256 * 2**20
 
-# A photo is shrunk until the crop covers between its whole short side and 1/1.5 of it: objects then
-# come in the sizes in which a camera shows them.
-_MAX_ZOOM = 1.5
+# A photo is scaled so that the crop covers between its whole short side and half of it: objects
+# come in the sizes in which a camera shows them, and flat regions too, the hardest to paint.
+_MAX_ZOOM = 2.0
 
 
 def find_photos(folder: Path) -> list[Path]:

@@ -102,8 +102,8 @@ class PerceptualLoss(nn.Module):
     def content_targets(self, photos: Tensor) -> dict[str, Tensor]:
         """Activations of `photos` [N, 3, H, W] that the content loss compares with; no gradient."""
         with torch.no_grad():
-            activations = self.network(photos)
-        return {layer: activations[layer] for layer in self.objective.content_layers}
+            targets: dict[str, Tensor] = self.network(photos, self.objective.content_layers)
+        return targets
 
     def forward(self, stylized: Tensor, targets: Mapping[str, Tensor]) -> Losses:
         """Losses of `stylized` [N, 3, H, W], 0..255, against `content_targets` and the painting."""

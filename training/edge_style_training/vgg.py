@@ -80,14 +80,24 @@ class LossNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN_RGB).view(1, 3, 1, 1), False)
         self.requires_grad_(False)
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Activations of `layers` for RGB `images` [N, 3, H, W], 0..255, in the weights' dtype."""
+    def forward(self, images: Tensor, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """Activations for RGB `images` [N, 3, H, W], 0..255, in the weights' dtype.
+
+        Args:
+            images: pictures.
+            layers: those of `self.layers` that are wanted; nothing deeper is computed. All if None.
+        """
+        wanted = set(self.layers if layers is None else layers)
         x = (images - self.get_buffer("mean")).to(next(self.parameters()).dtype)
         activations: dict[str, Tensor] = {}
         for index, module in enumerate(self.features):
             x = module(x)
-            if index in self._taps:
-                activations[self._taps[index]] = x
+            name = self._taps.get(index)
+            if name in wanted:
+                activations[name] = x
+                wanted.remove(name)
+                if not wanted:
+                    break
         return activations
 
 

@@ -22,8 +22,8 @@ def _johnson(**config: Any) -> nn.Module:
 
 
 def _lean(**config: Any) -> nn.Module:
-    if "dilations" in config:
-        config["dilations"] = tuple(config["dilations"])  # a list in TOML and in checkpoints
+    if "instance_at" in config:
+        config["instance_at"] = tuple(config["instance_at"])  # a list in TOML and in checkpoints
     return LeanNet(LeanConfig(**config))
 
 

@@ -1,11 +1,15 @@
-"""The lean network: everything at a quarter of the resolution, plain 3x3 residual blocks.
+"""The lean network: everything at a quarter of the resolution or less, plain 3x3 residual blocks.
 
 What costs time on a CPU is not arithmetic but normalization layers, padding layers and changes of
-layout, so there are as few as possible: one reflection padding at the input, normalizations that
-fold into the convolutions (or a few that do not), and one change of layout at either end.
+layout, so there are as few as possible: padding at the input only, most normalizations folded into
+the convolutions, and one change of layout at either end.
+
+With several styles it is one network for many paintings: every normalization has a scale and shift
+per style (Dumoulin et al. 2017), the convolutions are shared.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -18,6 +22,8 @@ from edge_style_training.networks.lapped import LappedUpsample
 # blown up to full contrast.
 MIN_DEVIATION_LEVELS = 8.0
 
+# One reflection has to be shorter than the smallest picture, 16 pixels.
+_MAX_REFLECTION_PX = 12
 
 @dataclass(frozen=True)
 class LeanConfig:
@@ -25,55 +31,94 @@ class LeanConfig:
 
     Attributes:
         width: channels at quarter resolution.
-        blocks: residual blocks.
-        norm: `instance` (Ulyanov et al. 2016), or `batch`, which folds into the convolutions.
-        instance_norms: with `batch`, how many of the first normalizations are instance ones
-            nevertheless: they take the contrast of the frame's features out.
+        blocks: residual blocks there; half of them before the coarse ones, half after.
+        coarse_blocks, coarse_width: residual blocks at an eighth of the resolution, and their
+            channels: a larger reach at less arithmetic.
+        norm: after convolutions: `instance` (Ulyanov et al. 2016); `fixed`, a scale and shift per
+            channel, or `batch`, both of which fold into the convolution.
+        instance_at: with another `norm`, numbers of the normalizations that are instance ones
+            nevertheless; the stem's is 0, then as `LeanNet.normalizations` lists them.
         contrast_norm: normalize mean and deviation of each of the frame's colour channels.
         stem: `patch`, one 8x8 convolution of stride 4; `double`, two 3x3 ones of stride 2.
         head: `lapped`, or `shuffle`, a plain convolution and pixel shuffle.
-        coarse_blocks: further residual blocks at an eighth of the resolution, twice as wide, in
-            the middle of the others: a larger reach at equal arithmetic.
-        dilations: of the first convolution of each block, repeated as often as needed.
         border_px: reflected at each side of the frame and cropped off at the end, so that the
             zero padding inside does not show as a frame.
+        styles: paintings that the network knows.
     """
 
     width: int = 48
     blocks: int = 5
-    norm: Literal["instance", "batch"] = "batch"
-    instance_norms: int = 0
+    coarse_blocks: int = 0
+    coarse_width: int = 64
+    norm: Literal["instance", "batch", "fixed"] = "fixed"
+    instance_at: tuple[int, ...] = (0, 3, 6, 8, 10)
     contrast_norm: bool = True
     stem: Literal["patch", "double"] = "patch"
     head: Literal["lapped", "shuffle"] = "lapped"
-    coarse_blocks: int = 0
-    dilations: tuple[int, ...] = (1,)
-    border_px: int = 12
+    border_px: int = 24
+    styles: int = 1
 
     def __post_init__(self) -> None:
         choices = {
-            "norm": ("instance", "batch"),
+            "norm": ("instance", "batch", "fixed"),
             "stem": ("patch", "double"),
             "head": ("lapped", "shuffle"),
         }
         for name, values in choices.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} should be one of {', '.join(values)}")
-        if not (self.width > 0 and self.blocks >= 0 and self.coarse_blocks >= 0):
-            raise ValueError("width should be at least 1, blocks and coarse_blocks at least 0")
-        if not self.dilations or min(self.dilations) < 1:
-            raise ValueError("dilations should be a list of numbers from 1 up")
-        # The right and lower sides get up to 3 more; a reflection is shorter than the picture.
-        if not (0 <= self.border_px <= 12 and self.border_px % 4 == 0):
-            raise ValueError("border_px should be 0, 4, 8 or 12")
+        if min(self.width, self.coarse_width) < 1 or min(self.blocks, self.coarse_blocks) < 0:
+            raise ValueError("widths should be at least 1, numbers of blocks at least 0")
+        if not (0 <= self.border_px <= 2 * _MAX_REFLECTION_PX and self.border_px % 8 == 0):
+            raise ValueError("border_px should be 0, 8, 16 or 24")
+        if self.styles < 1:
+            raise ValueError("styles should be at least 1")
+
+
+class FixedNorm(nn.BatchNorm2d):
+    """A learned scale and shift per channel: batch normalization whose statistics stay as they are.
+
+    What is trained is what runs, while batch statistics in training and running ones afterwards
+    differ by more than style transfer forgives.
+    """
+
+    def __init__(self, channels: int, *, affine: bool = True) -> None:
+        super().__init__(channels, affine=affine)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "FixedNorm":  # noqa: ARG002 - its statistics never move
+        """Stay in evaluation mode."""
+        super().train(False)
+        return self
+
+
+class StyleNorm(nn.Module):
+    """Conditional normalization (Dumoulin et al. 2017): a scale and shift for each style."""
+
+    def __init__(self, norm: nn.Module, channels: int, styles: int) -> None:
+        super().__init__()
+        self.norm = norm
+        self.weight = nn.Parameter(torch.ones(styles, channels))
+        self.bias = nn.Parameter(torch.zeros(styles, channels))
+        self.style: Tensor | None = None  # [N, S] weights over the styles, set for every frame
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize `x` [N, C, H, W]; blended styles blend their scales and shifts."""
+        style = x.new_zeros(1, len(self.weight)) if self.style is None else self.style
+        if self.style is None:
+            style[:, 0] = 1
+        scale = (style @ self.weight)[:, :, None, None]
+        shift = (style @ self.bias)[:, :, None, None]
+        y: Tensor = self.norm(x) * scale + shift
+        return y
 
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with normalization around an identity."""
 
-    def __init__(self, width: int, norm1: nn.Module, norm2: nn.Module, dilation: int = 1) -> None:
+    def __init__(self, width: int, norm1: nn.Module, norm2: nn.Module) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm1 = norm1
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm2 = norm2
@@ -85,16 +130,17 @@ class ResidualBlock(nn.Module):
 
 
 class CoarseStage(nn.Module):
-    """Residual blocks at half the resolution and twice the width, added to the input."""
+    """Residual blocks at half the resolution, their result added to the input."""
 
-    def __init__(self, down: nn.Module, blocks: nn.Module, width: int) -> None:
+    def __init__(self, width: int, inner: int, norm: nn.Module, blocks: nn.Module) -> None:
         super().__init__()
-        self.down = down
+        self.down = nn.Conv2d(width, inner, 3, stride=2, padding=1, bias=False)
+        self.norm = norm
         self.blocks = blocks
-        self.up = LappedUpsample(2 * width, width, 2)
+        self.up = LappedUpsample(inner, width, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.up(self.blocks(self.down(x)))
+        y: Tensor = self.up(self.blocks(F.relu(self.norm(self.down(x)))))
         return x + y[:, :, : x.shape[2], : x.shape[3]]
 
 
@@ -124,9 +170,13 @@ class LeanNet(nn.Module):
                 nn.ReLU(),
             ]
         self.stem = nn.Sequential(*stem)
-        body = self._blocks(config.blocks, width)
+        body = self._blocks(config.blocks // 2, width)
         if config.coarse_blocks:
-            body.insert(config.blocks // 2, self._coarse_stage(config.coarse_blocks, width))
+            inner = config.coarse_width
+            norm = self._normalization(inner)
+            blocks = self._blocks(config.coarse_blocks, inner)
+            body.append(CoarseStage(width, inner, norm, nn.Sequential(*blocks)))
+        body += self._blocks(config.blocks - config.blocks // 2, width)
         self.body = nn.Sequential(*body)
         self.head: nn.Module
         if config.head == "lapped":
@@ -135,44 +185,83 @@ class LeanNet(nn.Module):
             self.head = nn.Sequential(nn.Conv2d(width, 48, 3, padding=1), nn.PixelShuffle(4))
 
     def _blocks(self, number: int, width: int) -> list[nn.Module]:
-        dilations = self.config.dilations
+        # Without statistics to hold it, a sum of blocks would grow with their number: hence 0.2.
         return [
-            ResidualBlock(
-                width,
-                self._normalization(width),
-                self._normalization(width),
-                dilations[index % len(dilations)],
-            )
-            for index in range(number)
+            ResidualBlock(width, self._normalization(width), self._normalization(width, scale=0.2))
+            for _ in range(number)
         ]
 
-    def _coarse_stage(self, blocks: int, width: int) -> nn.Module:
-        down = nn.Sequential(
-            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=False),
-            self._normalization(2 * width),
-            nn.ReLU(),
-        )
-        return CoarseStage(down, nn.Sequential(*self._blocks(blocks, 2 * width)), width)
-
-    def _normalization(self, channels: int) -> nn.Module:
+    def _normalization(self, channels: int, scale: float = 1.0) -> nn.Module:
+        number = self._normalizations
         self._normalizations += 1
-        if self.config.norm == "instance" or self._normalizations <= self.config.instance_norms:
-            return nn.InstanceNorm2d(channels, affine=True)
-        return nn.BatchNorm2d(channels)
+        single = self.config.styles == 1
+        norm: nn.Module
+        if self.config.norm == "instance" or number in self.config.instance_at:
+            norm, scale = nn.InstanceNorm2d(channels, affine=single), 1.0
+        elif self.config.norm == "batch":
+            norm, scale = nn.BatchNorm2d(channels, affine=single), 1.0
+        else:
+            norm = FixedNorm(channels, affine=single)
+        if not single:
+            norm = StyleNorm(norm, channels, self.config.styles)
+        nn.init.constant_(norm.get_parameter("weight"), scale)
+        return norm
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Stylize RGB `frames` [N, 3, H, W], 0..255; H and W rounded up to a multiple of 4."""
+    def normalizations(self) -> Iterator[tuple[str, nn.Module]]:
+        """Name and module of every normalization, in the order of `LeanConfig.instance_at`."""
+        kinds = (nn.InstanceNorm2d, nn.BatchNorm2d) if self.config.styles == 1 else (StyleNorm,)
+        for name, module in self.named_modules():
+            if isinstance(module, kinds):
+                yield name, module
+
+    def single_style(self, number: int) -> "LeanNet":
+        """The network of style `number` alone, with its scales and shifts in place."""
+        single = LeanNet(replace(self.config, styles=1))
+        state = self.state_dict()
+        for name, _ in self.normalizations():
+            for kind in ("weight", "bias"):
+                state[f"{name}.{kind}"] = state[f"{name}.{kind}"][number].clone()
+            for statistic in ("running_mean", "running_var", "num_batches_tracked"):
+                if f"{name}.norm.{statistic}" in state:
+                    state[f"{name}.{statistic}"] = state.pop(f"{name}.norm.{statistic}")
+        single.load_state_dict(state)
+        return single.train(self.training)
+
+    def forward(self, frames: Tensor, style: Tensor | None = None) -> Tensor:
+        """Stylize frames.
+
+        Args:
+            frames: [N, 3, H, W] RGB, 0..255.
+            style: [N, S] or [1, S] weights over the styles; the first style if None.
+
+        Returns:
+            [N, 3, H', W'], unclamped; H and W rounded up to a multiple of the stride.
+        """
+        for _, norm in self.normalizations():
+            if isinstance(norm, StyleNorm):
+                norm.style = style
         if self.config.contrast_norm:
             deviation, mean = torch.std_mean(frames, dim=(2, 3), keepdim=True, correction=0)
             x = (frames - mean) / deviation.clamp(min=MIN_DEVIATION_LEVELS)
         else:
             x = frames / 64.0 - 2.0
         border = self.config.border_px
-        # Up to three more at the far sides let the stem cover every size without arithmetic on the
-        # size in the graph: an 8x8 convolution rounds down, two 3x3 ones round up by themselves.
-        far = border + (3 if self.config.stem == "patch" else 0)
-        x = F.pad(x, (border, far, border, far), mode="reflect")
-        y: Tensor = self.head(self.body(self.stem(x)))
+        y: Tensor = self.head(self.body(self.stem(self._padded(x))))
         stylized = y[:, :, border : y.shape[2] - border, border : y.shape[3] - border]
         # The head works around mid-grey, so that its first pictures are neither black nor white.
         return stylized * 64.0 + 127.5
+
+    def _padded(self, x: Tensor) -> Tensor:
+        """`x` with its border, and with what the far sides need to cover every size.
+
+        The convolutions with stride then round to the right size by themselves, and the graph
+        needs no arithmetic on the size.
+        """
+        config = self.config
+        near = min(config.border_px, _MAX_REFLECTION_PX)
+        if near:
+            x = F.pad(x, (near, near, near, near), mode="reflect")
+        rest = config.border_px - near
+        # An 8x8 convolution rounds down, 3x3 ones round up.
+        far = rest + (3 if config.stem == "patch" else 0)
+        return F.pad(x, (rest, far, rest, far), mode="reflect")
