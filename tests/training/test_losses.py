@@ -92,7 +92,9 @@ def test_gradient_agrees_with_finite_differences() -> None:
 
 
 def test_several_paintings_are_averaged_by_weight(loss_network: LossNetwork) -> None:
-    one, two = (255 * torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(s)) for s in (1, 2))
+    one, two = (
+        255 * torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(s)) for s in (1, 2)
+    )
     mixed = PerceptualLoss(loss_network, [one, two], Objective(), weights=[3, 1])
     first = PerceptualLoss(loss_network, [one], Objective())
     second = PerceptualLoss(loss_network, [two], Objective())

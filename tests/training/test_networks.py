@@ -40,7 +40,8 @@ def test_johnson_has_the_names_of_pytorch_examples() -> None:
         ("johnson", {}),
         ("lean", {"width": 8, "blocks": 2}),
         ("lean", {"width": 8, "blocks": 1, "stem": "double", "head": "shuffle"}),
-        ("lean", {"width": 8, "blocks": 2, "coarse_blocks": 1, "dilations": [1, 2]}),
+        ("lean", {"width": 8, "blocks": 2, "coarse_blocks": 1, "coarse_width": 12}),
+        ("lean", {"width": 8, "blocks": 1, "styles": 3, "border_px": 0}),
         ("lean", {"width": 8, "blocks": 1, "norm": "instance", "contrast_norm": False}),
     ],
 )
@@ -65,6 +66,51 @@ def test_lapped_head_turns_a_constant_map_into_a_constant_picture() -> None:
     with torch.no_grad():
         plain = torch.nn.Sequential(torch.nn.Conv2d(6, 48, 3), torch.nn.PixelShuffle(4))
         assert plain(torch.randn(1, 6, 1, 1).expand(1, 6, 7, 7)).std(dim=(2, 3)).min() > 1e-2
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch", "fixed"])
+def test_one_style_of_many_stands_alone(norm: str) -> None:
+    torch.manual_seed(0)
+    config = {"width": 8, "blocks": 2, "coarse_blocks": 1, "norm": norm, "styles": 3}
+    many = build_network("lean", config).train()
+    with torch.no_grad():
+        for parameter in many.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        many(255 * torch.rand(4, 3, 32, 32))  # moves batch statistics
+        many.eval()
+        frame = 255 * torch.rand(1, 3, 33, 40)
+        pictures = [many(frame, style) for style in torch.eye(3).unsqueeze(1)]
+        for number, picture in enumerate(pictures):
+            alone = many.single_style(number).eval()
+            torch.testing.assert_close(alone(frame), picture, rtol=1e-4, atol=0.05)
+        assert (pictures[0] - pictures[1]).abs().mean() > 1
+        torch.testing.assert_close(many(frame), pictures[0])
+
+
+def test_blending_styles_goes_through_in_between_pictures() -> None:
+    torch.manual_seed(0)
+    many = build_network("lean", {"width": 8, "blocks": 1, "styles": 2}).eval()
+    with torch.no_grad():
+        for _, norm in many.normalizations():
+            norm.bias.copy_(torch.randn_like(norm.bias))
+        frame = 255 * torch.rand(1, 3, 32, 32)
+        first, middle, last = (
+            many(frame, torch.tensor([[1 - share, share]])) for share in (0.0, 0.5, 1.0)
+        )
+    apart = (first - last).abs().mean()
+    assert (first - middle).abs().mean() < apart
+    assert (last - middle).abs().mean() < apart
+
+
+def test_fixed_norms_do_not_follow_the_batch() -> None:
+    torch.manual_seed(0)
+    network = build_network("lean", {"width": 8, "blocks": 1, "instance_at": []}).train()
+    frame = 255 * torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        alone = network(frame)
+        among_others = network(torch.cat([frame, 10 * torch.rand(3, 3, 32, 32)]))[:1]
+    torch.testing.assert_close(alone, among_others)
+    torch.testing.assert_close(alone, network.eval()(frame))
 
 
 def test_lean_ignores_brightness_and_contrast_of_the_frame() -> None:

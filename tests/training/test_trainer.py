@@ -142,7 +142,7 @@ def test_learning_rate_warms_up_and_ends_at_zero() -> None:
 
 def test_recipes_are_checked(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text('steps = 9\nstyle_weight = 3\n[network]\nwidth = 8\n')
+    recipe.write_text("steps = 9\nstyle_weight = 3\n[network]\nwidth = 8\n")
     assert read_recipe(recipe) == {"steps": 9, "style_weight": 3.0, "network": {"width": 8}}
     recipe.write_text("stepz = 9")
     with pytest.raises(UsageError, match="unknown setting 'stepz'"):

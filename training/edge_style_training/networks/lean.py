@@ -25,6 +25,7 @@ MIN_DEVIATION_LEVELS = 8.0
 # One reflection has to be shorter than the smallest picture, 16 pixels.
 _MAX_REFLECTION_PX = 12
 
+
 @dataclass(frozen=True)
 class LeanConfig:
     """Settings of the lean network.
