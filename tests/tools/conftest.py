@@ -1,5 +1,5 @@
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from edge_style_tools import verify
 from edge_style_training.checkpoint import Checkpoint, save_checkpoint
 from edge_style_training.networks import build_network
 from edge_style_training.networks.lapped import LappedUpsample
@@ -64,6 +65,14 @@ class Tiny:
 @pytest.fixture(scope="session")
 def tiny() -> Tiny:
     return Tiny(tiny_network, write_checkpoint)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_verification() -> Iterator[None]:
+    """Smaller photos than users get: these runs are many, and two cores are few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "SIZES_PX", ((16, 16), (17, 31), (130, 170)))
+        yield
 
 
 @pytest.fixture

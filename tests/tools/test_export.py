@@ -136,7 +136,7 @@ def test_metadata_describes_the_file(tiny: Any, exported: dict[str, Path], preci
     assert spec.operations["Conv"] == 4
     # Stem 8x8, two 3x3 and the head's, at a quarter of the resolution; the border adds some.
     per_pixel = (8 * 8 * 3 * 8 + 2 * 9 * 8 * 8 + 9 * 8 * 48) / 16
-    assert per_pixel < spec.macs_per_pixel < 1.15 * per_pixel
+    assert per_pixel < spec.macs_per_pixel < 1.4 * per_pixel
     assert len(spec.checkpoint_sha256) == 64
     assert spec.tool_versions.keys() >= {"edge-style", "torch", "onnx", "onnxruntime"}
     assert spec.scores["style_loss"] == 1.5
@@ -203,7 +203,7 @@ def test_photos_of_the_user_are_compared(
     write_image(workplace / "photos" / "a.png", made_photo(1, 60, 90))
     assert run_export("tiny.pth", "--photos", "photos") == 0
     captured = capsys.readouterr()
-    assert "640x480" in captured.out
+    assert "170x130" in captured.out
     assert captured.err.splitlines() == ["tiny.pth is a checkpoint of edge-style, lean"]
 
 
