@@ -364,6 +364,16 @@ def main(arguments: list[str] | None = None) -> None:
         status = USAGE_STATUS
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED_STATUS
+    except ImportError as error:
+        # OpenCV's wheels expect libraries that a desktop has and a bare server or container lacks.
+        if "shared object" not in str(error):
+            raise
+        typer.echo(
+            f"error: OpenCV cannot be loaded, {_one_line(str(error))}; on Debian and Ubuntu: "
+            "apt-get install libgl1 libglib2.0-0",
+            err=True,
+        )
+        status = USAGE_STATUS
     except Exception as error:
         # Typer brings its own copy of click or uses the installed one, depending on its version;
         # the usage errors of both are known by this method.

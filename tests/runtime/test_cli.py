@@ -120,3 +120,20 @@ def test_the_example_of_the_package(models, tmp_path, monkeypatch):
 def test_script_is_installed():
     scripts = importlib.metadata.entry_points(group="console_scripts", name="edge-style")
     assert {script.value for script in scripts} == {"edge_style.cli:main"}
+
+
+def test_a_system_without_opencvs_libraries_is_told_which(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ImportError(
+            "libGL.so.1: cannot open shared object file: No such file or directory", name="cv2"
+        )
+
+    monkeypatch.setattr("edge_style.cli.app", fail)
+    with pytest.raises(SystemExit) as exit_info:
+        cli_module.main(["models"])
+    assert exit_info.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: OpenCV cannot be loaded, libGL.so.1")
+    assert "apt-get install libgl1" in line
