@@ -14,8 +14,8 @@ import torch
 
 from edge_style import cli
 from edge_style.contract import MAX_IR_VERSION, MAX_OPSET, TOLERANCE_LEVELS, ModelSpec
-from edge_style.images import write_image
-from edge_style_tools import export as export_module
+from edge_style.images import read_image, write_image
+from edge_style_tools import sources
 from edge_style_tools.photos import made_photo
 
 PRECISIONS = ("fp16", "fp32")
@@ -154,7 +154,7 @@ def test_no_trace_of_the_machine_is_left(exported: dict[str, Path]) -> None:
 def test_broken_file_is_refused_and_nothing_left(
     tiny: Any, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    right = export_module.network_to_onnx
+    right = sources.network_to_onnx
 
     def wrong(*arguments: object, **options: object) -> onnx.ModelProto:
         model = right(*arguments, **options)  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ def test_broken_file_is_refused_and_nothing_left(
         return model
 
     tiny.write(workplace / "tiny.pth")
-    monkeypatch.setattr(export_module, "network_to_onnx", wrong)
+    monkeypatch.setattr(sources, "network_to_onnx", wrong)
     assert run_export("tiny.pth") == 2
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith("error: the fp16 file differs from the network on cpu at ")
@@ -217,6 +217,8 @@ def test_photos_of_the_user_are_compared(
         (["tiny.pth", "--output", "tiny.pb"], ".onnx"),
         (["tiny.pth", "--name", "../tiny"], "--name"),
         (["tiny.pth", "--provider", "toaster"], "toaster"),
+        (["tiny.pth", "--size", "640"], "640x480"),
+        (["tiny.pth", "--preview", "preview.txt"], ".png"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -251,3 +253,15 @@ def test_command_line_module_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_preview_shows_photo_network_and_file(tiny: Any, workplace: Path) -> None:
+    tiny.write(workplace / "tiny.pth")
+    assert run_export("tiny.pth", "--preview", "preview.png", "--size", "50x34") == 0
+    preview = read_image(workplace / "preview.png")
+    assert preview.shape == (34, 150, 3)
+    photo, network, exported_file = np.split(preview.astype(int), 3, axis=1)
+    assert np.abs(network - exported_file).max() <= 3
+    assert np.abs(network - photo).mean() > 5
+    value = onnx.load("tiny.onnx").graph.input[0]
+    assert [side.dim_value for side in value.type.tensor_type.shape.dim] == [1, 34, 50, 3]

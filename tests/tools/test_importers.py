@@ -22,7 +22,7 @@ from edge_style.errors import CheckpointError
 from edge_style_tools.importers.lengstrom import LengstromNet
 from edge_style_tools.importers.rrmina import RrminaNet
 from edge_style_tools.photos import made_photo
-from edge_style_tools.sources import read_source
+from edge_style_tools.sources import read_checkpoint as read_source
 from edge_style_training.networks import build_network
 
 State = OrderedDict[str, torch.Tensor]
@@ -293,7 +293,7 @@ def test_claims_of_gigabytes_are_refused_in_bounded_memory(tmp_path: Path) -> No
     code = (
         "import sys, resource, pathlib\n"
         "from edge_style.errors import CheckpointError\n"
-        "from edge_style_tools.sources import read_source\n"
+        "from edge_style_tools.sources import read_checkpoint as read_source\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
         "    try:\n"

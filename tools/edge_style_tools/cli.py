@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from edge_style.contract import Precision
+from edge_style.contract import MIN_SIDE_PX, Precision
 from edge_style.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A trained network: starry.pth.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="A trained network: a checkpoint (of edge-style, pytorch/examples, rrmina), a "
+            "folder of deeplearn.js or ml5, or a foreign .onnx file."
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -36,6 +42,19 @@ def export(
     photos: Annotated[
         Path | None,
         typer.Option(help="Folder of photos to verify on; by default pictures made here."),
+    ] = None,
+    size: Annotated[
+        str,
+        typer.Option(
+            help="Fix the size, for engines that want it: 640x480. By default any size goes.",
+            metavar="WxH",
+        ),
+    ] = "",
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a picture: a photo, what the network and what the file make of it."
+        ),
     ] = None,
     calibration: Annotated[
         Path | None,
@@ -75,6 +94,8 @@ def export(
         force=force,
         photos=photos,
         providers=tuple(provider or ("cpu",)),
+        size_px=_size(size),
+        preview=preview,
         quantization=QuantizationSettings(calibration, weight_bits),
         credits=Credits(name, painting, artist, year, licence, source),
     )
@@ -101,6 +122,18 @@ def _precision(text: str) -> Precision:
         if known == text.lower():
             return known  # type: ignore[no-any-return] # get_args is untyped
     raise UsageError(f"--precision should be one of {', '.join(get_args(Precision))}, not '{text}'")
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise UsageError(f"--size should look like 640x480, not '{text}'")
+    width_px, height_px = (int(side) for side in sides)
+    if min(width_px, height_px) < MIN_SIDE_PX:
+        raise UsageError(f"--size should be {MIN_SIDE_PX} pixels a side at least, not '{text}'")
+    return width_px, height_px
 
 
 def _as_json(report: "ExportReport") -> dict[str, Any]:

@@ -14,13 +14,13 @@ import onnx
 from edge_style import __version__
 from edge_style.contract import ModelSpec, Precision
 from edge_style.errors import ModelError, UsageError
+from edge_style.images import ensure_writable, write_image
 from edge_style.providers import provider_named
 from edge_style_tools import verify
 from edge_style_tools.graph import count_macs_per_pixel, count_operations
-from edge_style_tools.onnx_export import network_to_onnx
 from edge_style_tools.photos import photos_for
 from edge_style_tools.quantize import QuantizationSettings, calibration_frames, quantize
-from edge_style_tools.sources import NetworkSource
+from edge_style_tools.sources import Source
 
 SHIPPED_FOLDER = Path("exported")
 _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu")
@@ -50,6 +50,7 @@ class ExportSettings:
         photos: folder of photos to verify on; by default pictures that the program makes.
         providers: execution providers to verify on.
         size_px: (width, height), to fix the size; else it is dynamic.
+        preview: picture to write: a photo, the network's and the file's version of it.
         quantization: for int8.
         credits: see `Credits`.
     """
@@ -60,6 +61,7 @@ class ExportSettings:
     photos: Path | None = None
     providers: tuple[str, ...] = ("cpu",)
     size_px: tuple[int, int] | None = None
+    preview: Path | None = None
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
     credits: Credits = Credits()
 
@@ -76,7 +78,7 @@ class ExportReport:
 
 
 def export_network(
-    source: NetworkSource,
+    source: Source,
     settings: ExportSettings,
     progress: Callable[[str], None] = lambda _: None,
 ) -> ExportReport:
@@ -91,6 +93,8 @@ def export_network(
         VerificationError: the file differs more than it may.
         ContentError: no photos where the user said.
     """
+    if settings.preview is not None:
+        ensure_writable(settings.preview)
     for provider in settings.providers:
         provider_named(provider)
     name = settings.credits.name or source.spec.name
@@ -112,7 +116,7 @@ def export_network(
         onnx.save(model, partial)
         _check(partial)
         progress("verifying")
-        reference = verify.network_reference(source.network)
+        reference = source.reference()
         differences = verify.compare(partial, reference, photos, settings.providers)
         verify.require_agreement(differences, settings.precision)
         spec = replace(
@@ -120,6 +124,9 @@ def export_network(
             scores={**spec.scores, **_scores(differences)},
             verified_providers=tuple(dict.fromkeys(found.provider for found in differences)),
         )
+        if settings.preview is not None:
+            pictures = verify.side_by_side(partial, reference, photos[-1], settings.providers[0])
+            write_image(settings.preview, pictures)
         onnx.helper.set_model_props(model, spec.to_metadata())
         onnx.save(model, partial)
         _check(partial)
@@ -157,24 +164,22 @@ def _sizes(settings: ExportSettings) -> Sequence[tuple[int, int]]:
     return ((height_px, width_px),) * 3
 
 
-def _to_onnx(source: NetworkSource, settings: ExportSettings) -> onnx.ModelProto:
+def _to_onnx(source: Source, settings: ExportSettings) -> onnx.ModelProto:
     size = settings.size_px
-    return network_to_onnx(
-        source.network,
-        half=settings.precision == "fp16",
-        size=None if size is None else (size[1], size[0]),
+    return source.to_onnx(
+        half=settings.precision == "fp16", size=None if size is None else (size[1], size[0])
     )
 
 
 def _describe(
-    model: onnx.ModelProto, source: NetworkSource, settings: ExportSettings, name: str
+    model: onnx.ModelProto, source: Source, settings: ExportSettings, name: str
 ) -> ModelSpec:
     given = {key: value for key, value in vars(settings.credits).items() if value}
     return replace(
         source.spec,
         **{**given, "name": name},
         precision=settings.precision,
-        parameters=sum(weight.numel() for weight in source.network.parameters()),
+        parameters=source.parameters,
         macs_per_pixel=round(count_macs_per_pixel(model), 1),
         operations=count_operations(model),
         tool_versions=_tool_versions(),

@@ -57,6 +57,35 @@ def fold_scalars(graph: ir.Graph) -> None:
                 break
 
 
+def halve_convolutions(graph: ir.Graph) -> None:
+    """Let the convolutions of a float graph compute in fp16; everything else stays fp32."""
+    for node in list(graph):
+        if node.op_type not in ("Conv", "ConvTranspose"):
+            continue
+        weights = [_constant(value) for value in node.inputs[1:]]
+        if node.inputs[0] is None or any(weight is None for weight in weights):
+            continue
+        name = node.outputs[0].name
+        narrow = ir.node("Cast", [node.inputs[0]], attributes={"to": ir.DataType.FLOAT16})
+        narrow.outputs[0].name = f"{name}_fp16_in"
+        constants = [
+            _new_constant(graph, f"{name}_fp16_{index}", np.asarray(weight, dtype=np.float16))
+            for index, weight in enumerate(weights)
+        ]
+        convolution = ir.Node(
+            "",
+            node.op_type,
+            [narrow.outputs[0], *constants],
+            list(node.attributes.values()),
+            name=node.name,
+        )
+        convolution.outputs[0].name = f"{name}_fp16_out"
+        widen = ir.node("Cast", [convolution.outputs[0]], attributes={"to": ir.DataType.FLOAT})
+        widen.outputs[0].name = f"{name}_fp32"
+        graph.insert_before(node, [narrow, convolution, widen])
+        _replace(graph, node.outputs[0], widen.outputs[0])
+
+
 def merge_crops(graph: ir.Graph) -> None:
     """Merge the crops at the end (the network's own border, then the frame's size) into one.
 
@@ -72,7 +101,10 @@ def merge_crops(graph: ir.Graph) -> None:
         node = data.producer() if data is not None and alone else None
     starts = {2: 0, 3: 0}
     for crop in crops:
-        begin, _, axes, steps = (_constant(value) for value in crop.inputs[1:])
+        if len(crop.inputs) < 4:
+            return
+        begin, axes = _constant(crop.inputs[1]), _constant(crop.inputs[3])
+        steps = _constant(crop.inputs[4]) if len(crop.inputs) > 4 else np.ones(1)
         if begin is None or axes is None or steps is None or not set(axes.tolist()) <= {2, 3}:
             return
         if min(begin.tolist()) < 0 or set(steps.tolist()) != {1}:

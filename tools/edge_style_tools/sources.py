@@ -5,8 +5,9 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import onnx
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 
 from edge_style.contract import ModelSpec
 from edge_style.errors import CheckpointError
-from edge_style_tools.importers import deeplearnjs, lengstrom, pytorch_examples, rrmina
+from edge_style_tools.importers import deeplearnjs, lengstrom, onnx_model, pytorch_examples, rrmina
+from edge_style_tools.onnx_export import network_to_onnx
+from edge_style_tools.verify import Reference, network_reference
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, load_tensors
 
 # Where people put the weights when they save more than them.
@@ -22,6 +25,31 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weigh
 # What data-parallel training and torch.compile put before every key.
 _PREFIXES = ("module.", "_orig_mod.")
 _LARGEST_CHECKPOINT_BYTES = 1 << 30
+
+
+class Source(Protocol):
+    """What `export` needs of a network, wherever it comes from.
+
+    Attributes:
+        spec: what is known about it; precision and figures are filled in at export.
+        found: what the file was, in words for the user.
+        parameters: number of weights.
+    """
+
+    @property
+    def spec(self) -> ModelSpec: ...
+    @property
+    def found(self) -> str: ...
+    @property
+    def parameters(self) -> int: ...
+
+    def to_onnx(self, *, half: bool, size: tuple[int, int] | None) -> onnx.ModelProto:
+        """The network inside the model contract; see `onnx_export.network_to_onnx`."""
+        ...
+
+    def reference(self) -> Reference:
+        """What the network itself makes of a photo, without anything that export does."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,8 +66,33 @@ class NetworkSource:
     spec: ModelSpec
     found: str
 
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(weight.numel() for weight in self.network.parameters())
 
-def read_source(path: Path) -> NetworkSource:
+    def to_onnx(self, *, half: bool, size: tuple[int, int] | None) -> onnx.ModelProto:
+        """See `onnx_export.network_to_onnx`."""
+        return network_to_onnx(self.network, half=half, size=size)
+
+    def reference(self) -> Reference:
+        """See `verify.network_reference`."""
+        return network_reference(self.network)
+
+
+def read_source(path: Path) -> Source:
+    """Recognize and read a network: a checkpoint, a folder of deeplearn.js, a foreign ONNX file.
+
+    Raises:
+        CheckpointError: no such file, damaged, hostile, or of no known kind.
+        ModelError: the same, of an `.onnx` file.
+    """
+    if path.suffix == ".onnx":
+        return onnx_model.read(path)
+    return read_checkpoint(path)
+
+
+def read_checkpoint(path: Path) -> NetworkSource:
     """Recognize and read a checkpoint: a file, or a folder of deeplearn.js.
 
     Raises:

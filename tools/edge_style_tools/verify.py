@@ -93,6 +93,13 @@ def compare(
     return differences
 
 
+def side_by_side(model: Path, reference: Reference, photo: Rgb, provider: str) -> Rgb:
+    """The photo, what `reference` and what `model` make of it: uint8 [H, 3 * W, 3]."""
+    session = Session(model, provider_named(provider))
+    got = session.run({INPUT_NAME: photo[None]}, OUTPUT_NAME)[0]
+    return np.concatenate([photo, reference(photo), got], axis=1)
+
+
 def difference(provider: str, got: Rgb, expected: Rgb) -> Difference:
     """The figures for two pictures, uint8 [H, W, 3]."""
     apart = np.abs(got.astype(np.int16) - expected.astype(np.int16))
