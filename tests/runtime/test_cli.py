@@ -130,7 +130,7 @@ def test_a_system_without_opencvs_libraries_is_told_which(
             "libGL.so.1: cannot open shared object file: No such file or directory", name="cv2"
         )
 
-    monkeypatch.setattr("edge_style.cli.app", fail)
+    monkeypatch.setattr("edge_style.catalog.list_models", fail)
     with pytest.raises(SystemExit) as exit_info:
         cli_module.main(["models"])
     assert exit_info.value.code == 2
