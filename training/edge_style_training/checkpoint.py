@@ -59,6 +59,15 @@ class Checkpoint:
             CheckpointError: the weights are not those of the architecture.
         """
         network = build_network(self.architecture, self.network)
+        self.load_into(network)
+        return network.eval()
+
+    def load_into(self, network: nn.Module) -> None:
+        """Give `network` these weights.
+
+        Raises:
+            CheckpointError: they are not its.
+        """
         try:
             network.load_state_dict(dict(self.weights))
         except RuntimeError as error:
@@ -68,7 +77,6 @@ class Checkpoint:
             raise CheckpointError(
                 f"the checkpoint does not fit architecture {self.architecture!r}: {what}"
             ) from error
-        return network.eval()
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:

@@ -54,6 +54,12 @@ def train(
     checkpoint_every: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
     validation_photos: Annotated[int | None, typer.Option(help="Photos held out.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that read photos.", min=0)] = 2,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Begin with this checkpoint's weights: far fewer steps are needed."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted training.")] = False,
     force: Annotated[bool, typer.Option(help="Overwrite OUTPUT.")] = False,
     log_dir: Annotated[
@@ -108,6 +114,7 @@ def train(
         settings=_settings(config, overrides),
         description=description,
         workers=workers,
+        start_from=start_from,
         resume=resume,
         force=force,
         log_dir=log_dir,

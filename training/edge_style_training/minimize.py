@@ -20,6 +20,7 @@ ADAM_LEARNING_RATE_LEVELS = 5.0
 _LONGEST_HISTORY = 100
 _HISTORY_BYTES = 2**30
 _REMEMBERED_EVALUATIONS = 3
+_LINE_SEARCH_EVALUATIONS = 25
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,24 @@ def minimize(
     """
     pixels = start.detach().clone().requires_grad_()
     evaluate = _Memory(loss)
+    losses, gradient = evaluate(pixels.detach())
+    yield Iterate(0, _checked(losses, 0), pixels.detach())
+    steepness = gradient.abs().sum().item()
+    if steepness == 0:
+        return
+    # The first step of PyTorch's L-BFGS moves all pixels together by one unit, which drowns in
+    # rounding. With the gradient scaled to one level a pixel and this factor it moves each by one.
+    scale = pixels.numel() / steepness
     if optimizer == "adam":
         rate = learning_rate or ADAM_LEARNING_RATE_LEVELS
         stepper: torch.optim.Optimizer = torch.optim.Adam([pixels], lr=rate)
     else:
+        rate = pixels.numel()
         stepper = torch.optim.LBFGS(
             [pixels],
+            lr=rate,
             max_iter=1,
+            max_eval=_LINE_SEARCH_EVALUATIONS,
             history_size=_history(pixels),
             line_search_fn="strong_wolfe",
             tolerance_grad=0,
@@ -76,16 +88,17 @@ def minimize(
         )
 
     def closure() -> float:
-        values, pixels.grad = evaluate(pixels.detach())
-        return values.total
+        values, gradient = evaluate(pixels.detach())
+        pixels.grad = scale * gradient
+        return scale * values.total
 
-    yield Iterate(0, _checked(evaluate(pixels.detach())[0], 0), pixels.detach())
     for iteration in range(1, iterations + 1):
         before = pixels.detach().clone()
         stepper.step(closure)
         if torch.equal(before, pixels.detach()):
             return
-        # Adam's own closure ran before its step; that point is evaluated once, by the next step.
+        if optimizer == "lbfgs":
+            stepper.param_groups[0]["lr"] = 1.0
         values = _checked(evaluate(pixels.detach())[0], iteration)
         yield Iterate(iteration, values, pixels.detach())
 

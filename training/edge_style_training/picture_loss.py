@@ -6,8 +6,9 @@ first pass adds up the Gram matrices, a second one pulls their gradients back, t
 overlap by the loss network's receptive field, so no seam exists that could show.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
@@ -18,6 +19,8 @@ from edge_style_training.losses import Objective, gram_matrix, total_variation
 from edge_style_training.vgg import LossNetwork
 
 DEFAULT_TILE_PX = 768
+
+_Value = TypeVar("_Value", Tensor, float)
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,7 @@ class PictureLoss:
             tv = total_variation(pixels)
             total = _total(objective, content, style, tv)
             (gradient,) = torch.autograd.grad(total, pixels)
-        values = LossValues(float(content), float(style), float(tv), float(total))
-        return values, gradient
+        return LossValues(content.item(), style.item(), tv.item(), total.item()), gradient
 
     def _tiled(self, picture: Tensor) -> tuple[LossValues, Tensor]:
         objective = self._objective
@@ -141,9 +143,9 @@ class PictureLoss:
                     pulled = pulled + (pull * _products(core)).sum()
                 (own,) = torch.autograd.grad(pulled, crop)
             tile.crop(gradient).add_(own)
-            content += float(share)
-        total = _total(objective, content, style, float(tv))
-        return LossValues(content, style, float(tv), total), gradient
+            content += share.item()
+        total = _total(objective, content, style, tv.item())
+        return LossValues(content, style, tv.item(), total), gradient
 
     def _style_and_pulls(self, picture: Tensor) -> tuple[float, dict[str, Tensor]]:
         """The style loss, and the gradient of its term by the sum of products, per layer."""
@@ -158,13 +160,13 @@ class PictureLoss:
         for layer, weight in objective.style_layers.items():
             count = sums[layer].shape[1] * self._positions[layer]
             difference = sums[layer] / count - self._grams[layer]
-            style += weight * float(difference.square().mean())
+            style += weight * difference.square().mean().item()
             scale = objective.style_weight * weight * 2 / (difference.numel() * count)
             pulls[layer] = scale * difference
         return style, pulls
 
     def _features(
-        self, tile: _Tile, picture: Tensor, layers: Sequence[str] | dict[str, float] | None = None
+        self, tile: _Tile, picture: Tensor, layers: Iterable[str] | None = None
     ) -> dict[str, Tensor]:
         with torch.no_grad():
             activations = self._network(tile.crop(picture), layers)
@@ -217,7 +219,7 @@ def _products(features: Tensor) -> Tensor:
     return torch.bmm(flat, flat.transpose(1, 2))
 
 
-def _total(objective: Objective, content: Tensor, style: Tensor, tv: Tensor) -> Tensor:
+def _total(objective: Objective, content: _Value, style: _Value, tv: _Value) -> _Value:
     return (
         objective.content_weight * content
         + objective.style_weight * style
@@ -251,7 +253,7 @@ def _tiles(network: LossNetwork, height: int, width: int, tile_px: int) -> Itera
         yield _Tile(0, height, 0, width, 0, height, 0, width, True, True)
         return
     margin = _margin_px(network)
-    grid = max(2, max(_strides_px(network).values()))
+    grid = max(2, *_strides_px(network).values())
     core = (tile_px - 2 * margin) // grid * grid
     if core < grid:
         raise UsageError(

@@ -20,6 +20,7 @@ from rich.progress import (
 from edge_style.errors import ContentError, UsageError
 from edge_style.images import read_image
 from edge_style_training import trainer as training
+from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, resize_short_side, to_tensor
 from edge_style_training.losses import Objective
@@ -58,6 +59,7 @@ def run_training(
     settings: Mapping[str, Any],
     description: Mapping[str, str],
     workers: int,
+    start_from: Path | None,
     resume: bool,
     force: bool,
     log_dir: Path | None,
@@ -67,6 +69,10 @@ def run_training(
     Raises:
         EdgeStyleError: whatever cannot be used, before any time is spent on training.
     """
+    base = load_checkpoint(start_from) if start_from else None
+    if base is not None:
+        # The network is the other training's; whatever else is learned is of this one's settings.
+        settings = {"architecture": base.architecture, "network": dict(base.network), **settings}
     config = TrainingConfig(**settings)
     _check_output(output, resume=resume, force=force)
     pictures = [read_painting(path, config.style_px) for path in paintings]
@@ -89,6 +95,8 @@ def run_training(
         workers=workers,
         accelerator=accelerator,
     )
+    if base is not None:
+        trainer.start_from(base)
     if resume:
         trainer.resume()
     elif trainer.resume_path.exists() and not force:

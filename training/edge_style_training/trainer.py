@@ -223,6 +223,19 @@ class Trainer:
             self.resume_path.unlink(missing_ok=True)
         return self.best
 
+    def start_from(self, checkpoint: Checkpoint) -> None:
+        """Begin with the weights of another training, of another painting perhaps.
+
+        Raises:
+            CheckpointError: they are not of the network that the settings describe.
+        """
+        if checkpoint.architecture != self.config.architecture:
+            raise CheckpointError(
+                f"the checkpoint is of architecture {checkpoint.architecture!r}, the settings "
+                f"want {self.config.architecture!r}"
+            )
+        checkpoint.load_into(self._unwrapped())
+
     def resume(self) -> None:
         """Take up the training that `resume_path` holds.
 

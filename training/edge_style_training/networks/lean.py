@@ -22,6 +22,10 @@ from edge_style_training.networks.lapped import LappedUpsample
 # blown up to full contrast.
 MIN_DEVIATION_LEVELS = 8.0
 
+# Around the coarse stage, in cells of its input: as far as the zeros beyond its edge reach inwards,
+# together with the border of the frame.
+_COARSE_MARGIN = 12
+
 # One reflection has to be shorter than the smallest picture, 16 pixels.
 _MAX_REFLECTION_PX = 12
 
@@ -141,8 +145,10 @@ class CoarseStage(nn.Module):
         self.up = LappedUpsample(inner, width, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.up(self.blocks(F.relu(self.norm(self.down(x)))))
-        return x + y[:, :, : x.shape[2], : x.shape[3]]
+        margin = _COARSE_MARGIN
+        y: Tensor = F.pad(x, (margin, margin, margin, margin), mode="replicate")
+        y = self.up(self.blocks(F.relu(self.norm(self.down(y)))))
+        return x + y[:, :, margin : margin + x.shape[2], margin : margin + x.shape[3]]
 
 
 class LeanNet(nn.Module):
