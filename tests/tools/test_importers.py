@@ -12,15 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import save_file
 
-from edge_style import cli
 from edge_style.errors import CheckpointError
+from edge_style_tools.graph import count_macs_per_pixel
 from edge_style_tools.importers.lengstrom import LengstromNet
 from edge_style_tools.importers.rrmina import RrminaNet
+from edge_style_tools.onnx_export import network_to_onnx
 from edge_style_tools.photos import made_photo
 from edge_style_tools.sources import read_checkpoint as read_source
 from edge_style_training.networks import build_network
@@ -96,19 +98,10 @@ def test_pytorch_examples_checkpoints_load(
         assert torch.equal(source.network(photo), expected(photo))
 
 
-def test_pytorch_examples_checkpoint_becomes_a_verified_file(
-    examples_state: State, workplace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    torch.save(examples_state, workplace / "mosaic.pth")
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["export", "mosaic.pth", "--json"])
-    assert exit_.value.code == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["found"] == "a checkpoint of pytorch/examples, johnson"
-    assert report["model"]["parameters"] == 1_679_235
-    # 47.2 GMAC for a frame of 640x480, and some for the padded borders.
-    assert report["model"]["macs_per_pixel"] == pytest.approx(47.2e9 / (640 * 480), rel=0.01)
-    assert Path("mosaic.onnx").is_file()
+def test_operations_of_johnsons_network_are_counted() -> None:
+    model = network_to_onnx(build_network("johnson"), size=(480, 640))
+    # 47.2 GMAC for a frame of 640x480.
+    assert count_macs_per_pixel(model) == pytest.approx(47.2e9 / (640 * 480), rel=0.01)
 
 
 def write_folder(folder: Path) -> Path:
@@ -184,16 +177,19 @@ def test_deeplearnjs_folder_is_read_literally(tmp_path: Path, height: int, width
     assert len(source.spec.checkpoint_sha256) == 64
 
 
-def test_deeplearnjs_folder_becomes_a_verified_file(
-    workplace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_folder(workplace / "wave")
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["export", "wave", "--precision", "fp32", "--json"])
-    assert exit_.value.code == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["path"] == "wave.fp32.onnx"
-    assert report["model"]["macs_per_pixel"] == pytest.approx(126_144, rel=0.01)
+def test_paddings_that_depend_on_the_size_are_exported() -> None:
+    torch.manual_seed(7)
+    network = LengstromNet(blocks=1).eval()
+    model = network_to_onnx(network)
+    assert count_macs_per_pixel(model) == pytest.approx(126_144 - 4 * 2 * 9 * 128**2 / 16, rel=0.01)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    for seed, (height, width) in enumerate(((16, 16), (17, 31), (34, 23), (17, 31))):
+        photo = made_photo(seed, height, width)
+        (got,) = session.run(None, {"image": photo[None]})
+        with torch.no_grad():
+            expected = network(frames(seed, height, width))[0, :, :height, :width]
+        expected = expected.clamp(0, 255).permute(1, 2, 0).numpy()
+        assert np.abs(got[0] - expected).max() <= 1
 
 
 @pytest.mark.parametrize("tanh", [False, True])

@@ -56,14 +56,18 @@ class Enlarge(nn.Module):
 
 
 class LengstromNet(nn.Module):
-    """1.7 million weights; three convolutions, five residual blocks, two enlargements, one more."""
+    """Three convolutions, residual blocks, two enlargements, one convolution; 1.7 million weights.
+
+    Args:
+        blocks: residual blocks; the published networks have 5.
+    """
 
     stride_px = 4
 
-    def __init__(self) -> None:
+    def __init__(self, blocks: int = 5) -> None:
         super().__init__()
         self.first = nn.ModuleList([Layer(3, 32, 9, 1), Layer(32, 64, 3, 2), Layer(64, 128, 3, 2)])
-        self.residual = nn.Sequential(*(_Residual(128) for _ in range(5)))
+        self.residual = nn.Sequential(*(_Residual(128) for _ in range(blocks)))
         self.enlarge = nn.ModuleList([Enlarge(128, 64), Enlarge(64, 32)])
         self.last = Layer(32, 3, 9, 1)
 
