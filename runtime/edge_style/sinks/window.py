@@ -1,6 +1,5 @@
 """A window on the screen as an output."""
 
-import ctypes
 import os
 import sys
 import time
@@ -12,13 +11,13 @@ import numpy as np
 from edge_style.errors import ImageError, SinkError
 from edge_style.images import ensure_folder, write_image
 from edge_style.sinks.base import Command, Image, Sink, StyledFrame
+from edge_style.sinks.x11 import display_answers
 
 TITLE = "edge-style"
-KEYS = "q or Esc quits, s saves a snapshot, space pauses, n and p or 1 to 9 switch the style"
 _OTHER_OUTPUTS = "use --output FILE.mp4, --output out_%04d.png or --output null"
 _NOTICE_S = 2.0
 _ESC = 27
-_WHITE, _DARK = (255, 255, 255), (24, 24, 24)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 class WindowSink(Sink):
@@ -74,9 +73,9 @@ class WindowSink(Sink):
     def poll(self) -> list[Command]:
         if not self._is_open:
             return []
-        # A window that the mouse closed would come back with the next imshow.
         key = cv2.pollKey()
-        if cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+        # A window that the mouse closed would come back with the next imshow.
+        if not _is_visible():
             return ["quit"]
         command = self._command(key & 0xFF) if key >= 0 else None
         return [] if command is None else [command]
@@ -118,29 +117,43 @@ class WindowSink(Sink):
         if self._is_open:
             self._is_open = False
             # Closed by the mouse, it is gone already.
-            if cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1:
+            if _is_visible():
                 cv2.destroyWindow(TITLE)
-            cv2.pollKey()
+                cv2.pollKey()
 
 
 def draw_lines(image: Image, lines: list[str]) -> None:
-    """Write lines of text into the top left corner, light with a dark outline.
+    """Write lines of text into the top left corner, white with a dark outline.
 
     Args:
         image: uint8 [H, W, 3], written to.
-        lines: ASCII; the first one fits the width of the picture if need be by its size.
+        lines: ASCII. One that is too long for the picture is set in smaller letters.
     """
-    scale = max(0.35, min(1.2, image.shape[0] / 800))
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    (width, height), _ = cv2.getTextSize(max(lines, key=len), font, scale, 1)
-    room = image.shape[1] - 16
-    if width > room > 0:
-        scale, height = scale * room / width, round(height * room / width)
-    thickness = max(1, round(scale * 1.5))
-    for row, line in enumerate(lines):
-        origin = (8, 8 + height + round(row * height * 1.8))
-        cv2.putText(image, line, origin, font, scale, _DARK, thickness + 2, cv2.LINE_AA)
-        cv2.putText(image, line, origin, font, scale, _WHITE, thickness, cv2.LINE_AA)
+    top = 4
+    for line in lines:
+        scale = max(0.5, min(1.5, image.shape[0] / 700))
+        (width, height), below = cv2.getTextSize(line, _FONT, scale, 1)
+        room = image.shape[1] - 16
+        if width > room > 0:
+            scale *= room / width
+            (width, height), below = cv2.getTextSize(line, _FONT, scale, 1)
+        rows = height + below + 6
+        band = image[top : top + rows, 4 : 4 + width + 12]
+        text = np.zeros(band.shape[:2], np.uint8)
+        cv2.putText(text, line, (4, height + 3), _FONT, scale, 255, 1, cv2.LINE_AA)
+        # Letters drawn twice in two weights lie beside each other: OpenCV 5 spaces them by weight.
+        outline = cv2.dilate(text, np.ones((3, 3), np.uint8))
+        darkened = band.astype(np.uint16) * (255 - outline[..., None].astype(np.uint16)) // 255
+        band[:] = darkened + text[..., None]
+        top += rows
+
+
+def _is_visible() -> bool:
+    try:
+        return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
+    except cv2.error:
+        # Qt is gone with its last window.
+        return False
 
 
 def _figures(frame: StyledFrame) -> str:
@@ -169,24 +182,9 @@ def _check_display() -> None:
         return
     if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
         raise SinkError(f"no display for a window: {_OTHER_OUTPUTS}")
-    if os.environ.get("DISPLAY") and not _x_display_answers():
+    if os.environ.get("DISPLAY") and not display_answers():
         name = os.environ["DISPLAY"]
         raise SinkError(f"the display '{name}' does not answer: {_OTHER_OUTPUTS}")
-
-
-def _x_display_answers() -> bool:
-    """Whether the X display can be opened; True where that cannot be found out."""
-    try:
-        x11 = ctypes.CDLL("libX11.so.6")
-    except OSError:
-        return True
-    x11.XOpenDisplay.restype = ctypes.c_void_p
-    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
-    display = x11.XOpenDisplay(None)
-    if display is None:
-        return False
-    x11.XCloseDisplay(display)
-    return True
 
 
 def _quiet_qt_about_fonts() -> None:

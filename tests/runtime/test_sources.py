@@ -1,0 +1,225 @@
+"""One string names any input."""
+
+import http.server
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_style.errors import SourceError
+from edge_style.images import write_image
+from edge_style.sources import Source, camera, open_source
+from edge_style.sources.camera import CameraSource
+from edge_style.sources.clip import mask_password
+
+FRAMES = 12
+COLOURS = [(20 * index, 255 - 20 * index, 90) for index in range(FRAMES)]
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Twelve frames of one colour each, 64x48, 10 frames a second."""
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for red, green, blue in COLOURS:
+        writer.write(np.full((48, 64, 3), (blue, green, red), np.uint8))
+    writer.release()
+    return path
+
+
+def frames_of(source: Source) -> list[tuple[float, np.ndarray]]:
+    with source:
+        return [(frame.time_s, frame.image) for frame in source]
+
+
+def test_a_clip_gives_every_frame_once_in_rgb_at_its_time(clip: Path) -> None:
+    source = open_source(str(clip))
+    assert (source.fps, source.size_px, source.frame_count) == (10, (64, 48), FRAMES)
+    assert not source.live
+    frames = frames_of(source)
+    assert [time_s for time_s, _ in frames] == pytest.approx([n / 10 for n in range(FRAMES)])
+    for (_, image), colour in zip(frames, COLOURS, strict=True):
+        assert image.dtype == np.uint8
+        assert image.shape == (48, 64, 3)
+        assert np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max() < 6
+
+
+def test_a_clip_at_an_address_plays_like_a_file(clip: Path) -> None:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(clip.parent))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        source = open_source(f"http://127.0.0.1:{server.server_port}/{clip.name}")
+        assert not source.live
+        assert len(frames_of(source)) == FRAMES
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_pictures_come_in_the_order_people_number_them(tmp_path: Path) -> None:
+    for number, level in ((10, 200), (2, 100), (1, 0)):
+        write_image(tmp_path / f"p{number}.png", np.full((20, 30, 3), level, np.uint8))
+    (tmp_path / "notes.txt").write_text("no picture")
+    for name in (str(tmp_path), str(tmp_path / "*.png"), str(tmp_path / "*")):
+        assert [int(image[0, 0, 0]) for _, image in frames_of(open_source(name))] == [0, 100, 200]
+    (only,) = frames_of(open_source(str(tmp_path / "p2.png")))
+    assert only[1].shape == (20, 30, 3)
+
+
+def test_the_test_picture_moves_repeats_and_is_cheap() -> None:
+    first, again = (
+        [frame.image for frame in islice(open_source("test", size_px=(320, 240)), 90)]
+        for _ in range(2)
+    )
+    assert first[0].shape == (240, 320, 3)
+    assert len({image.tobytes() for image in first}) == 90, "every frame differs"
+    assert all((one == other).all() for one, other in zip(first, again, strict=True))
+    assert len(np.unique(first[40])) > 100, "no flat pattern"
+    costs_ms = []
+    for frame in islice(open_source("test"), 60):
+        costs_ms.append(frame.capture_ms)
+    assert min(costs_ms) < 1
+
+
+@pytest.mark.parametrize("name", ["97", "/dev/video97", "99999999999999999999"])
+def test_no_such_camera(name: str) -> None:
+    with pytest.raises(SourceError, match=f"no camera '{name}'"):
+        open_source(name)
+
+
+def test_a_missing_camera_prints_nothing_of_opencvs() -> None:
+    program = (
+        "from edge_style.sources import open_source\n"
+        "try:\n    open_source('97')\nexcept OSError as error:\n    print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith("no camera")
+
+
+def test_a_missing_clip_or_a_text_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such source"):
+        open_source(str(tmp_path / "missing.mp4"))
+    text = tmp_path / "text.mp4"
+    text.write_text("not a clip")
+    with pytest.raises(SourceError, match="not a video"):
+        open_source(str(text))
+
+
+def test_a_text_file_prints_nothing_of_ffmpegs(tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("not a clip")
+    program = (
+        "import sys\nfrom edge_style.sources import open_source\n"
+        "try:\n    open_source(sys.argv[1])\nexcept OSError:\n    print('refused')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(text)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+def test_an_empty_folder_and_a_glob_without_matches(tmp_path: Path) -> None:
+    for name in (str(tmp_path), str(tmp_path / "*.jpg")):
+        with pytest.raises(SourceError, match="no pictures"):
+            open_source(name)
+
+
+@pytest.mark.parametrize("name", ["gst:videotestsrc", "ftp://host/clip.mp4"])
+def test_kinds_that_are_not_there_name_those_that_are(name: str) -> None:
+    with pytest.raises(SourceError, match=r"camera index.*rtsp.*test"):
+        open_source(name)
+
+
+def test_a_dead_address_is_an_error_without_its_password() -> None:
+    with pytest.raises(SourceError) as caught:
+        open_source("rtsp://user:secret@127.0.0.1:1/stream")
+    assert "secret" not in str(caught.value)
+    assert mask_password("http://host/a:b@c") == "http://host/a:b@c"
+
+
+class FakeDevice:
+    """A camera driver that answers with another size and format, and is unplugged after a while."""
+
+    def __init__(self, lasts: int = 4, size_px: tuple[int, int] = (640, 360)) -> None:
+        self.left = lasts
+        self.size_px = size_px
+        self.asked: list[int] = []
+        self.is_released = False
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return not self.is_released
+
+    def set(self, what: int, _value: float) -> bool:
+        self.asked.append(what)
+        return True
+
+    def get(self, what: int) -> float:
+        answers = {cv2.CAP_PROP_FPS: 30, cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"YUYV")}
+        return answers.get(what, 0)
+
+    def grab(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        width, height = self.size_px
+        return True, np.full((height, width, 3), (30, 20, 10), np.uint8)
+
+    def release(self) -> None:
+        self.is_released = True
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
+    fake = FakeDevice()
+    monkeypatch.setattr(camera.cv2, "VideoCapture", lambda *_: fake)
+    yield fake
+    assert fake.is_released
+
+
+def test_a_camera_says_what_arrives_and_asks_for_mjpg_where_it_helps(device: FakeDevice) -> None:
+    with open_source("0", size_px=(1280, 720)) as source:
+        assert source.live
+        assert source.size_px == (640, 360)
+        assert source.description == "camera 0, 640x360 YUYV"
+        # Drivers offer sizes per format, so the format has to come first.
+        assert device.asked.index(cv2.CAP_PROP_FOURCC) < device.asked.index(
+            cv2.CAP_PROP_FRAME_WIDTH
+        )
+        frame = next(iter(source))
+        assert frame.image[0, 0].tolist() == [10, 20, 30]
+        assert frame.time_s == 0
+        assert abs(frame.captured_s - time.perf_counter()) < 1
+
+
+def test_an_unplugged_camera_is_an_error_after_its_last_frame(device: FakeDevice) -> None:
+    with CameraSource("0") as source:
+        frames = iter(source)
+        assert len(list(islice(frames, 3))) == 3
+        with pytest.raises(SourceError, match="unplugged"):
+            next(frames)
+
+
+def test_a_camera_without_pictures_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeDevice(lasts=0)
+    monkeypatch.setattr(camera.cv2, "VideoCapture", lambda *_: fake)
+    with pytest.raises(SourceError, match="another program"):
+        open_source("0")
+    assert fake.is_released
