@@ -236,7 +236,6 @@ class _Run:
     def _deliver(self, done: _Done) -> None:
         now_s = time.perf_counter()
         latency_ms = (now_s - done.frame.captured_s) * 1000
-        self._meter.delivered(latency_ms)
         if self._stop_at_s is None and self._options.duration_s is not None:
             self._stop_at_s = now_s + self._options.duration_s
         self._result.size_px = (done.image.shape[1], done.image.shape[0])
@@ -250,6 +249,8 @@ class _Run:
         )
         for sink in self._sinks:
             sink.write(styled)
+        # Counted last, so that a frame that could not be written is not among them.
+        self._meter.delivered(latency_ms)
         self._meter.spent("output", _ms_since(now_s))
 
     def _obey(self, command: Command) -> None:
