@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 from edge_style import cli
 from edge_style.contract import ModelSpec
@@ -114,3 +115,13 @@ def test_calibration_on_the_wrong_photos_is_refused(
     assert "checkpoint of edge-style" in note
     assert error.startswith("error: the int8 file differs from the network")
     assert not list(workplace.rglob("*.onnx"))
+
+
+def test_last_convolution_stays_float_where_its_output_is_stretched(tiny: Any) -> None:
+    plain = network_to_onnx(tiny.network(), size=(32, 48))
+    bent = network_to_onnx(nn.Sequential(tiny.network(), nn.Tanh()), size=(32, 48))
+    convolutions = [node.name for node in plain.graph.node if node.op_type == "Conv"]
+    assert convolutions[-1] in quantizable(plain)
+    convolutions = [node.name for node in bent.graph.node if node.op_type == "Conv"]
+    assert convolutions[-1] not in quantizable(bent)
+    assert set(convolutions[:-1]) <= set(quantizable(bent))
