@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -113,10 +114,11 @@ def _read(file: Path) -> tuple[float, ...] | None:
 
 def _write(file: Path, totals: Sequence[float]) -> None:
     partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
+    # A cache that cannot be written costs time at the next run, nothing else.
+    with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps({"method": _METHOD, "totals": list(totals)}), "utf-8")
-        partial.replace(file)
-    except OSError:
-        # A cache that cannot be written costs time at the next run, nothing else.
-        partial.unlink(missing_ok=True)
+        try:
+            partial.write_text(json.dumps({"method": _METHOD, "totals": list(totals)}), "utf-8")
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
