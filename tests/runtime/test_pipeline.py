@@ -92,10 +92,13 @@ def run(
     stylizers: Sequence[PlainStylizer] = (),
     result: Result | None = None,
 ) -> Result:
-    """Run, and see that the threads are gone after it, however it ends."""
+    """Run, and see that it ends in time and leaves no threads, however it ends."""
+    start_s = time.perf_counter()
     try:
         return run_pipeline(source, stylizers or [stylizer()], sinks, options, result=result)
     finally:
+        # Checked here, since a run passes its own error on and not that of a test's time limit.
+        assert time.perf_counter() - start_s < 10, "hung"
         names = {thread.name for thread in threading.enumerate()}
         assert not names & {"capture", "inference"}, "threads are left behind"
 

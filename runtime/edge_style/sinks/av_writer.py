@@ -20,7 +20,7 @@ _STUDIO_RANGE = 1
 
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi", ".webm": "webm"}
 # Best first; builds without x264 exist.
-_H264 = ("libx264", "libopenh264", "mpeg4")
+_H264 = ("libx264", "libopenh264")
 _ENCODERS = {".webm": ("libvpx-vp9", "libvpx")}
 _OPTIONS = {
     "libx264": {"preset": "veryfast", "crf": "18"},
