@@ -22,9 +22,9 @@ from edge_style_training.networks.lapped import LappedUpsample
 # blown up to full contrast.
 MIN_DEVIATION_LEVELS = 8.0
 
-# Around the coarse stage, in cells of its input: as far as the zeros beyond its edge reach inwards,
-# together with the border of the frame.
-_COARSE_MARGIN = 12
+# Around the coarse stage, in cells of its input: with the border of the frame, about as far as the
+# zeros beyond its edge reach inwards.
+_COARSE_MARGIN = 6
 
 # One reflection has to be shorter than the smallest picture, 16 pixels.
 _MAX_REFLECTION_PX = 12
