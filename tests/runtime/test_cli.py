@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,15 +104,26 @@ def test_commands_of_other_packages(tmp_path):
     assert broken.stderr.startswith("error: the command 'broken' cannot be loaded")
 
 
-def test_the_example_of_the_package(models, tmp_path, monkeypatch):
-    """The three lines in edge_style's docstring, which the README shows too."""
+def package_example() -> str:
+    return textwrap.dedent(
+        "\n".join(re.findall(r"^    .*$", edge_style.__doc__ or "", re.MULTILINE))
+    )
+
+
+def readme_example() -> str:
+    readme = Path(__file__).parents[2] / "README.md"
+    blocks = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    return blocks[0]
+
+
+@pytest.mark.parametrize("read_example", [package_example, readme_example])
+def test_the_documented_example_runs(models, tmp_path, monkeypatch, read_example):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "exported").mkdir()
     shutil.copy(models / "negative.onnx", tmp_path / "exported" / "starry.onnx")
     edge_style.write_image("photo.jpg", make_rgb(64, 48))
-    assert edge_style.__doc__ is not None
-    example = textwrap.dedent("\n".join(re.findall(r"^    .*$", edge_style.__doc__, re.MULTILINE)))
-    assert len(example.splitlines()) == 3
+    example = read_example()
+    assert len([line for line in example.splitlines() if line]) == 3
     exec(example, {})
     expected = 255 - edge_style.read_image("photo.jpg")
     np.testing.assert_array_equal(edge_style.read_image("stylized.png"), expected)
