@@ -99,6 +99,18 @@ class PerceptualLoss(nn.Module):
         for layer, gram in grams.items():
             self.register_buffer(f"gram_{layer}", gram, persistent=False)
 
+    def on(self, network: LossNetwork) -> "PerceptualLoss":
+        """The same objective measured with another `network`, against these Gram matrices.
+
+        For a half-precision copy: the painting's Gram matrices stay the exact ones.
+        """
+        other = PerceptualLoss(network, [], self.objective)
+        for layer in self.objective.style_layers:
+            other.register_buffer(
+                f"gram_{layer}", self.get_buffer(f"gram_{layer}"), persistent=False
+            )
+        return other
+
     def content_targets(self, photos: Tensor) -> dict[str, Tensor]:
         """Activations of `photos` [N, 3, H, W] that the content loss compares with; no gradient."""
         with torch.no_grad():

@@ -17,7 +17,6 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from edge_style.errors import CheckpointError, TrainingDivergedError
-from edge_style.images import read_image
 from edge_style_training.checkpoint import (
     Checkpoint,
     load_tensors,
@@ -25,9 +24,10 @@ from edge_style_training.checkpoint import (
     save_checkpoint,
 )
 from edge_style_training.config import TrainingConfig
-from edge_style_training.data import CropDataset, centre_crop, crop_loader, to_tensor
+from edge_style_training.data import CropDataset, crop_loader
 from edge_style_training.losses import Losses, Objective, PerceptualLoss
 from edge_style_training.networks import build_network
+from edge_style_training.validation import Validation, hold_out
 from edge_style_training.vgg import LossNetwork
 
 _RESUME_FORMAT = "edge-style-training-1"
@@ -136,13 +136,11 @@ class Trainer:
         )
         paintings = [painting.to(device) for painting in paintings]
         # Validation is always in float32, so that figures of all trainings can be compared.
-        self.yardstick = PerceptualLoss(loss_network.to(device), paintings, objective)
-        self.criterion = self._training_criterion(loss_network, paintings, objective)
-        order = torch.randperm(len(photos), generator=torch.Generator().manual_seed(0)).tolist()
-        held_out = min(config.validation_photos, max(1, len(photos) // 5))
-        shuffled = [photos[index] for index in order]
-        self.validation_photos = shuffled[-held_out:]
-        self.dataset = CropDataset(shuffled[:-held_out] or shuffled, config.crop_px, config.seed)
+        yardstick = PerceptualLoss(loss_network.to(device), paintings, objective)
+        self.criterion = self._training_criterion(loss_network, yardstick)
+        held_out, rest = hold_out(photos, config.validation_photos)
+        self.validation = Validation(yardstick, held_out, config.crop_px)
+        self.dataset = CropDataset(rest, config.crop_px, config.seed)
         self.step = 0
         self.skipped_photos = 0
         self.best_total = math.inf
@@ -150,19 +148,16 @@ class Trainer:
         self.start_total: float | None = None
 
     def _training_criterion(
-        self, network: LossNetwork, paintings: Sequence[Tensor], objective: Objective
+        self, network: LossNetwork, yardstick: PerceptualLoss
     ) -> PerceptualLoss:
         if self.precision == "fp32":
-            return self.yardstick
+            return yardstick
         # Not fp16: VGG's activations on 0..255 input come near its limit of 65504.
         half = LossNetwork(network.layers).to(self.accelerator.device)
         half.load_state_dict(network.state_dict())
         half = half.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
         half.register_buffer("mean", network.get_buffer("mean"), persistent=False)
-        criterion = PerceptualLoss(half, paintings, objective)
-        for layer in objective.style_layers:  # the exact Gram matrices, not half-precision ones
-            setattr(criterion, f"gram_{layer}", getattr(self.yardstick, f"gram_{layer}"))
-        return criterion
+        return yardstick.on(half)
 
     @property
     def resume_path(self) -> Path:
@@ -328,7 +323,7 @@ class Trainer:
         return values
 
     def _validated(self, progress: Progress) -> Progress:
-        scores, pictures = self.validate()
+        scores, pictures = self.validation.run(self._unwrapped())
         if scores["total"] < self.best_total:
             self.best_total = scores["total"]
             weights = {
@@ -336,23 +331,6 @@ class Trainer:
             }
             self.best = self._checkpoint(weights, self.step, scores)
         return replace(progress, validation=scores, pictures=pictures)
-
-    def validate(self) -> tuple[dict[str, float], Tensor]:
-        """Mean losses on the centre crops of the validation photos, and the stylized crops."""
-        network = self._unwrapped()
-        network.eval()
-        sums = {"content": 0.0, "style": 0.0, "tv": 0.0, "total": 0.0}
-        pictures = []
-        for photo in self.validation_photos:
-            crop = to_tensor(centre_crop(read_image(photo), self.config.crop_px))
-            frame = crop.unsqueeze(0).to(self.accelerator.device)
-            with torch.no_grad():
-                stylized = network(frame)[..., : frame.shape[2], : frame.shape[3]].clamp(0, 255)
-                losses = self.yardstick(stylized, self.yardstick.content_targets(frame))
-            for name in sums:
-                sums[name] += float(getattr(losses, name)) / len(self.validation_photos)
-            pictures.append(stylized.cpu())
-        return sums, torch.cat(pictures)
 
     def _save(self) -> None:
         best = self.best and {

@@ -1,0 +1,55 @@
+"""Photos held out from training, and how a network does on them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edge_style.images import read_image
+from edge_style_training.data import centre_crop, to_tensor
+from edge_style_training.losses import PerceptualLoss
+
+
+def hold_out(photos: Sequence[Path], number: int) -> tuple[list[Path], list[Path]]:
+    """Photos for validation and photos for training: `number`, but at most a fifth, and the rest.
+
+    The choice depends on the number of photos alone. A single photo serves for both.
+    """
+    order = torch.randperm(len(photos), generator=torch.Generator().manual_seed(0)).tolist()
+    shuffled = [photos[index] for index in order]
+    held_out = min(number, max(1, len(photos) // 5))
+    return shuffled[-held_out:], shuffled[:-held_out] or shuffled
+
+
+class Validation:
+    """The losses on the centre crops of held-out photos, alike for all trainings of a painting."""
+
+    def __init__(self, yardstick: PerceptualLoss, photos: Sequence[Path], crop_px: int) -> None:
+        """Keep what to measure with.
+
+        Args:
+            yardstick: the objective, in float32 whatever training computes in.
+            photos: those held out.
+            crop_px: side of their centre crops.
+        """
+        self.yardstick = yardstick
+        self.photos = photos
+        self.crop_px = crop_px
+
+    def run(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
+        """Mean content, style, tv and total loss, and the stylized crops [N, 3, S, S], 0..255."""
+        network.eval()
+        device = next(network.parameters()).device
+        sums = {"content": 0.0, "style": 0.0, "tv": 0.0, "total": 0.0}
+        pictures = []
+        for photo in self.photos:
+            crop = to_tensor(centre_crop(read_image(photo), self.crop_px))
+            frame = crop.unsqueeze(0).to(device)
+            with torch.no_grad():
+                stylized = network(frame)[..., : self.crop_px, : self.crop_px].clamp(0, 255)
+                losses = self.yardstick(stylized, self.yardstick.content_targets(frame))
+            for name in sums:
+                sums[name] += float(getattr(losses, name)) / len(self.photos)
+            pictures.append(stylized.cpu())
+        return sums, torch.cat(pictures)
