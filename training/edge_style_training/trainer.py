@@ -310,7 +310,9 @@ class Trainer:
         return moved.clamp(0, 255), (down, right)
 
     def _checked(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
-        values = {name: float(value) for name, value in losses.items()}
+        # Averaged over the processes, so that all judge alike and none waits for one that stopped.
+        means = self.accelerator.reduce(torch.stack(list(losses.values())), reduction="mean")
+        values = dict(zip(losses, means.tolist(), strict=True))
         total = values["total"]
         if self.start_total is None and math.isfinite(total):
             self.start_total = total
