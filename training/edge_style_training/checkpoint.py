@@ -8,7 +8,6 @@ is ever unpickled beyond tensors and plain containers (`weights_only=True`).
 
 import hashlib
 import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -134,12 +133,10 @@ def save_atomically(value: Any, path: Path) -> None:
     Raises:
         CheckpointError: the folder is missing or not writable, or the disk is full.
     """
-    temporary: Path | None = None
+    # Not from `tempfile`, whose files nobody else may read, also after they are renamed.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-        ) as file:
-            temporary = Path(file.name)
+        with temporary.open("wb") as file:
             torch.save(value, file)
             file.flush()
             os.fsync(file.fileno())
@@ -148,8 +145,7 @@ def save_atomically(value: Any, path: Path) -> None:
         # PyTorch's zip writer reports a full disk as a RuntimeError.
         raise CheckpointError(f"cannot write {path}: {error}") from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:
