@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from edge_style import cli
 from edge_style.errors import ModelError
@@ -15,43 +16,6 @@ from edge_style_tools.importers.onnx_model import read
 from edge_style_tools.photos import made_photo
 
 SIDE_PX = 64
-
-
-def write_zoo_file(path: Path, *, unit: bool = False, opset: int = 9) -> Path:
-    """As the model zoo's style files: opset 9, IR 3, fixed size, weights among the inputs."""
-    random = np.random.default_rng(6)
-    gain = 1.0 if unit else 60.0
-    arrays = {
-        "w1": random.normal(0, 0.2, (8, 3, 3, 3)),
-        "b1": random.normal(0, 0.2, 8),
-        "scale": random.uniform(0.5, 1.5, 8),
-        "shift": random.normal(0, 0.2, 8),
-        "scales": np.array([1, 1, 2, 2]),
-        "w2": random.normal(0, 0.1 * gain, (3, 8, 3, 3)),
-        "b2": np.full(3, 0.1 if unit else 120.0),
-    }
-    weights = [
-        numpy_helper.from_array(array.astype(np.float32), name) for name, array in arrays.items()
-    ]
-    pads = [0, 0, 1, 1, 0, 0, 1, 1]
-    nodes = [
-        helper.make_node("Pad", ["input1"], ["p1"], mode="reflect", pads=pads),
-        helper.make_node("Conv", ["p1", "w1", "b1"], ["c1"], kernel_shape=[3, 3], strides=[2, 2]),
-        helper.make_node("InstanceNormalization", ["c1", "scale", "shift"], ["n1"], epsilon=1e-5),
-        helper.make_node("Relu", ["n1"], ["r1"]),
-        helper.make_node("Upsample", ["r1", "scales"], ["u1"], mode="nearest"),
-        helper.make_node("Pad", ["u1"], ["p2"], mode="reflect", pads=pads),
-        helper.make_node("Conv", ["p2", "w2", "b2"], ["c2"], kernel_shape=[3, 3]),
-    ]
-    last = helper.make_node("Sigmoid" if unit else "Identity", ["c2"], ["output1"])
-    shape = [1, 3, SIDE_PX, SIDE_PX]
-    inputs = [helper.make_tensor_value_info("input1", TensorProto.FLOAT, shape)]
-    inputs += [helper.make_tensor_value_info(w.name, w.data_type, w.dims) for w in weights]
-    outputs = [helper.make_tensor_value_info("output1", TensorProto.FLOAT, shape)]
-    graph = helper.make_graph([*nodes, last], "zoo", inputs, outputs, weights)
-    opsets = [helper.make_opsetid("", opset)]
-    onnx.save(helper.make_model(graph, ir_version=3, opset_imports=opsets), path)
-    return path
 
 
 def run_export(*arguments: object) -> int:
@@ -63,9 +27,9 @@ def run_export(*arguments: object) -> int:
 @pytest.mark.parametrize("unit", [False, True])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_zoo_file_becomes_a_file_of_the_contract(
-    workplace: Path, capsys: pytest.CaptureFixture[str], unit: bool, precision: str
+    tiny: Any, workplace: Path, capsys: pytest.CaptureFixture[str], unit: bool, precision: str
 ) -> None:
-    zoo = write_zoo_file(workplace / "mosaic-9.onnx", unit=unit)
+    zoo = tiny.write_zoo_file(workplace / "mosaic-9.onnx", unit=unit)
     target = workplace / "mosaic.onnx"
     assert run_export(zoo, "--output", target, "--precision", precision, "--json") == 0
     report = json.loads(capsys.readouterr().out)
@@ -94,8 +58,8 @@ def test_zoo_file_becomes_a_file_of_the_contract(
         assert got.shape == (1, height, width, 3)
 
 
-def test_hostile_and_unfit_files_are_refused(workplace: Path) -> None:
-    zoo = write_zoo_file(workplace / "zoo.onnx")
+def test_hostile_and_unfit_files_are_refused(tiny: Any, workplace: Path) -> None:
+    zoo = tiny.write_zoo_file(workplace / "zoo.onnx")
     model = onnx.load(zoo)
 
     cut = workplace / "cut.onnx"
@@ -129,8 +93,10 @@ def test_hostile_and_unfit_files_are_refused(workplace: Path) -> None:
         read(workplace / "grey.onnx")
 
 
-def test_fixed_size_on_demand(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    zoo = write_zoo_file(workplace / "zoo.onnx")
+def test_fixed_size_on_demand(
+    tiny: Any, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zoo = tiny.write_zoo_file(workplace / "zoo.onnx")
     assert run_export(zoo, "--output", "fixed.onnx", "--size", "70x45") == 0
     value = onnx.load("fixed.onnx").graph.input[0]
     assert [side.dim_value for side in value.type.tensor_type.shape.dim] == [1, 45, 70, 3]
@@ -138,9 +104,9 @@ def test_fixed_size_on_demand(workplace: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_file_of_the_contract_is_not_exported_again(
-    workplace: Path, capsys: pytest.CaptureFixture[str]
+    tiny: Any, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    zoo = write_zoo_file(workplace / "zoo.onnx")
+    zoo = tiny.write_zoo_file(workplace / "zoo.onnx")
     assert run_export(zoo, "--output", "one.onnx") == 0
     assert run_export("one.onnx", "--output", "two.onnx") == 2
     assert "follows the model contract already" in capsys.readouterr().err

@@ -27,7 +27,7 @@ def run_export(*arguments: object) -> int:
 @pytest.fixture(scope="module")
 def exported(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("int8")
-    checkpoint = tiny.write(folder / "tiny.pth", width=16)
+    checkpoint = tiny.write(folder / "tiny.pth", width=16, instance_at=[])
     output = folder / "tiny.int8.onnx"
     assert run_export(checkpoint, "--precision", "int8", "--output", output) == 0
     return output
@@ -60,7 +60,7 @@ def test_file_keeps_the_contract(exported: Path) -> None:
     for value in (model.graph.input[0], model.graph.output[0]):
         sides = [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
         assert sides == [1, "H", "W", 3]
-    assert {node.op_type for node in model.graph.node if "image" in node.input} == {"Cast", "Shape"}
+    assert {node.op_type for node in model.graph.node if "image" in node.input} == {"Cast"}
     assert {array.dtype for array in weights(model)} == {np.dtype(np.int8)}
     spec = ModelSpec.from_metadata({entry.key: entry.value for entry in model.metadata_props})
     assert spec is not None
@@ -72,7 +72,7 @@ def test_file_keeps_the_contract(exported: Path) -> None:
 
 
 def test_pictures_are_close_to_those_of_pytorch(exported: Path, tiny: Any) -> None:
-    network = tiny.network(width=16)
+    network = tiny.network(width=16, instance_at=[])
     session = onnxruntime.InferenceSession(exported)
     for seed, (height, width) in enumerate(((17, 31), (120, 160), (16, 16))):
         photo = made_photo(100 + seed, height, width)
@@ -96,10 +96,11 @@ def test_seven_bits_leave_room_for_the_sum_of_two_products(tiny: Any) -> None:
 
 
 def test_sums_of_float_layers_stay_float(tiny: Any) -> None:
-    model = network_to_onnx(tiny.network(norm="instance"))
+    # The first layer's normalization is float, and so is the sum that it enters.
+    model = network_to_onnx(tiny.network())
     kinds = {node.name: node.op_type for node in model.graph.node}
-    assert "InstanceNormalization" in kinds.values()
-    assert {kinds[name] for name in quantizable(model)} == {"Conv"}
+    assert {"InstanceNormalization", "Add"} <= set(kinds.values())
+    assert {kinds[name] for name in quantizable(model)} == {"Conv", "Relu"}
 
 
 def test_calibration_on_the_wrong_photos_is_refused(
@@ -118,8 +119,8 @@ def test_calibration_on_the_wrong_photos_is_refused(
 
 
 def test_last_convolution_stays_float_where_its_output_is_stretched(tiny: Any) -> None:
-    plain = network_to_onnx(tiny.network(), size=(32, 48))
-    bent = network_to_onnx(nn.Sequential(tiny.network(), nn.Tanh()), size=(32, 48))
+    plain = network_to_onnx(tiny.network())
+    bent = network_to_onnx(nn.Sequential(tiny.network(), nn.Tanh()))
     convolutions = [node.name for node in plain.graph.node if node.op_type == "Conv"]
     assert convolutions[-1] in quantizable(plain)
     convolutions = [node.name for node in bent.graph.node if node.op_type == "Conv"]

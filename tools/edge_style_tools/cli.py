@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -13,6 +14,7 @@ from edge_style.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from edge_style_tools.export import ExportReport
+    from edge_style_tools.targets import TargetCheck
 
 
 def export(
@@ -72,6 +74,21 @@ def export(
         list[str] | None,
         typer.Option(help="Verify on this provider; repeatable. By default the CPU."),
     ] = None,
+    check_for: Annotated[
+        str,
+        typer.Option(
+            help="Engines that must take the file whole, by trying where they are here, else by "
+            "table; with a finished file nothing is written.",
+            metavar="cpu,cuda,tensorrt,coreml,web",
+        ),
+    ] = "",
+    plain_pads: Annotated[
+        bool,
+        typer.Option(
+            "--plain-pads",
+            help="Write padding by reflection as slices and concatenations: for CoreML.",
+        ),
+    ] = False,
     name: Annotated[str, typer.Option(help="What users type after --model.")] = "",
     painting: Annotated[str, typer.Option(help="Title of the painting.")] = "",
     artist: Annotated[str, typer.Option(help="Who painted it.")] = "",
@@ -84,9 +101,14 @@ def export(
 ) -> None:
     """Turn a checkpoint into a verified .onnx file that runs anywhere."""
     _require_packages()
+    targets = _targets(check_for)
+    if targets and output is None and _is_finished(checkpoint):
+        _check_finished(checkpoint, targets, as_json)
+        return
     from edge_style_tools.export import Credits, ExportSettings, export_network
     from edge_style_tools.quantize import QuantizationSettings
     from edge_style_tools.sources import read_source
+    from edge_style_tools.targets import TargetError
 
     settings = ExportSettings(
         output=output,
@@ -97,12 +119,18 @@ def export(
         size_px=_size(size),
         preview=preview,
         quantization=QuantizationSettings(calibration, weight_bits),
+        plain_pads=plain_pads,
+        targets=targets,
         credits=Credits(name, painting, artist, year, licence, source),
     )
     found = read_source(checkpoint)
     if not as_json:
         typer.echo(f"{checkpoint} is {found.found}", err=True)
-    report = export_network(found, settings)
+    try:
+        report = export_network(found, settings)
+    except TargetError as error:
+        _show_checks(error.checks, as_json)
+        raise
     if as_json:
         typer.echo(json.dumps(_as_json(report), ensure_ascii=False))
     else:
@@ -136,6 +164,42 @@ def _size(text: str) -> tuple[int, int] | None:
     return width_px, height_px
 
 
+def _targets(text: str) -> tuple[str, ...]:
+    from edge_style_tools.targets import require_targets
+
+    return require_targets(text.split(",")) if text else ()
+
+
+def _is_finished(path: Path) -> bool:
+    """Whether `path` is a file of the model contract, such as `export` writes."""
+    from edge_style.onnx_file import summarize
+    from edge_style.session import CONTRACT_KEY
+
+    if path.suffix != ".onnx" or not path.is_file():
+        return False
+    return CONTRACT_KEY in summarize(path).metadata
+
+
+def _check_finished(path: Path, targets: tuple[str, ...], as_json: bool) -> None:
+    from edge_style_tools.targets import TargetError, check_file
+
+    checks = check_file(path, targets)
+    _show_checks(checks, as_json)
+    if not all(check.takes for check in checks):
+        raise TargetError(checks)
+
+
+def _show_checks(checks: "Sequence[TargetCheck]", as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"checks": [_check_as_json(check) for check in checks]}))
+    else:
+        _print_checks(checks)
+
+
+def _check_as_json(check: "TargetCheck") -> dict[str, Any]:
+    return {**asdict(check), "takes": check.takes}
+
+
 def _as_json(report: "ExportReport") -> dict[str, Any]:
     differences = [asdict(found) for found in report.differences]
     for found in differences:
@@ -146,6 +210,7 @@ def _as_json(report: "ExportReport") -> dict[str, Any]:
         "found": report.found,
         "bytes": report.bytes_written,
         "differences": differences,
+        "checks": [_check_as_json(check) for check in report.checks],
         "model": asdict(report.spec),
     }
 
@@ -165,10 +230,33 @@ def _print_report(report: "ExportReport") -> None:
             f"{found.mean_levels:.3f}",
             f"{found.psnr_db:.1f} dB",
         )
-    console = Console()
-    console.print(table)
+    Console().print(table)
+    if report.checks:
+        _print_checks(report.checks)
     spec = report.spec
     typer.echo(
         f"wrote {report.path}: {spec.name}, {spec.precision}, {report.bytes_written / 1e6:.2f} MB, "
         f"{spec.parameters:,} parameters, {spec.macs_per_pixel:,.0f} MAC/pixel"
     )
+
+
+def _print_checks(checks: "Sequence[TargetCheck]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="targets")
+    for heading in ("target", "takes it", "known by", "what it does not take"):
+        table.add_column(heading)
+    for check in checks:
+        lines = [
+            f"{found.count} {found.operator}: {found.why}"
+            + ("" if found.blocks else " (at an end of the network: the CPU does it)")
+            for found in check.obstacles
+        ]
+        table.add_row(
+            check.target,
+            "yes" if check.takes else "no",
+            "trying" if check.tried else "table",
+            "\n".join([check.error] * bool(check.error) + lines) or "-",
+        )
+    Console().print(table)

@@ -18,9 +18,11 @@ from edge_style.images import ensure_writable, write_image
 from edge_style.providers import provider_named
 from edge_style_tools import verify
 from edge_style_tools.graph import count_macs_per_pixel, count_operations
+from edge_style_tools.pads import plain_pads
 from edge_style_tools.photos import photos_for
 from edge_style_tools.quantize import QuantizationSettings, calibration_frames, quantize
 from edge_style_tools.sources import Source
+from edge_style_tools.targets import TargetCheck, TargetError, check_file
 
 SHIPPED_FOLDER = Path("exported")
 _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu")
@@ -52,6 +54,8 @@ class ExportSettings:
         size_px: (width, height), to fix the size; else it is dynamic.
         preview: picture to write: a photo, the network's and the file's version of it.
         quantization: for int8.
+        plain_pads: write padding as slices and concatenations; see `pads`.
+        targets: engines that must take the file; see `targets`.
         credits: see `Credits`.
     """
 
@@ -63,6 +67,8 @@ class ExportSettings:
     size_px: tuple[int, int] | None = None
     preview: Path | None = None
     quantization: QuantizationSettings = field(default_factory=QuantizationSettings)
+    plain_pads: bool = False
+    targets: tuple[str, ...] = ()
     credits: Credits = Credits()
 
 
@@ -75,6 +81,7 @@ class ExportReport:
     spec: ModelSpec
     differences: tuple[verify.Difference, ...]
     bytes_written: int
+    checks: tuple[TargetCheck, ...] = ()
 
 
 def export_network(
@@ -84,13 +91,15 @@ def export_network(
 ) -> ExportReport:
     """Write `source` as an `.onnx` file that keeps the model contract.
 
-    Nothing is left behind if it does not compute what the network computes.
+    Nothing is left behind if it does not compute what the network computes, or if a target that
+    was asked for cannot take it.
 
     Raises:
         UsageError: no such provider, or the target exists and `force` is not set, or its folder is
             missing.
         ModelError: the network cannot be exported.
         VerificationError: the file differs more than it may.
+        TargetError: one of the targets cannot take it.
         ContentError: no photos where the user said.
     """
     if settings.preview is not None:
@@ -105,13 +114,7 @@ def export_network(
     spec = _describe(model, source, settings, name)
     if settings.precision == "int8":
         progress("quantizing")
-        frames = calibration_frames(settings.quantization, settings.size_px)
-        model = quantize(model, frames, settings.quantization)
-        spec = replace(
-            spec,
-            operations=count_operations(model),
-            calibration=_calibration(settings.quantization, len(frames)),
-        )
+        model, spec = _quantize(model, spec, settings)
     with _beside(target) as partial:
         onnx.save(model, partial)
         _check(partial)
@@ -124,13 +127,17 @@ def export_network(
             scores={**spec.scores, **_scores(differences)},
             verified_providers=tuple(dict.fromkeys(found.provider for found in differences)),
         )
-        if settings.preview is not None:
-            pictures = verify.side_by_side(partial, reference, photos[-1], settings.providers[0])
-            write_image(settings.preview, pictures)
         onnx.helper.set_model_props(model, spec.to_metadata())
         onnx.save(model, partial)
         _check(partial)
-    return ExportReport(target, source.found, spec, tuple(differences), target.stat().st_size)
+        checks = check_file(partial, settings.targets)
+        if not all(check.takes for check in checks):
+            raise TargetError(checks, "; nothing was written")
+        if settings.preview is not None:
+            pictures = verify.side_by_side(partial, reference, photos[-1], settings.providers[0])
+            write_image(settings.preview, pictures)
+    size = target.stat().st_size
+    return ExportReport(target, source.found, spec, tuple(differences), size, checks)
 
 
 def choose_output(settings: ExportSettings, name: str) -> Path:
@@ -166,9 +173,19 @@ def _sizes(settings: ExportSettings) -> Sequence[tuple[int, int]]:
 
 def _to_onnx(source: Source, settings: ExportSettings) -> onnx.ModelProto:
     size = settings.size_px
-    return source.to_onnx(
+    model = source.to_onnx(
         half=settings.precision == "fp16", size=None if size is None else (size[1], size[0])
     )
+    return plain_pads(model) if settings.plain_pads else model
+
+
+def _quantize(
+    model: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings
+) -> tuple[onnx.ModelProto, ModelSpec]:
+    frames = calibration_frames(settings.quantization, settings.size_px)
+    quantized = quantize(model, frames, settings.quantization)
+    calibration = _calibration(settings.quantization, len(frames))
+    return quantized, replace(spec, operations=count_operations(quantized), calibration=calibration)
 
 
 def _describe(

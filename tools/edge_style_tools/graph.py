@@ -4,6 +4,7 @@ They work on `onnx_ir` models, the form that torch's exporter and onnxscript's o
 """
 
 from collections import Counter
+from itertools import count
 from math import prod
 
 import numpy as np
@@ -25,6 +26,7 @@ def tidy(model: ir.Model) -> None:
     """Fold, merge and clean `model` in place; it computes the same as before, for every size."""
     fold_scalars(model.graph)
     merge_crops(model.graph)
+    measure_floats(model.graph)
     for clean in (
         common.CommonSubexpressionEliminationPass(),
         common.RemoveUnusedNodesPass(),
@@ -34,6 +36,7 @@ def tidy(model: ir.Model) -> None:
         common.ClearMetadataAndDocStringPass(),
     ):
         clean(model)
+    name_nodes(model.graph)
     model.graph.sort()
     model.graph.name = "edge_style"
     model.ir_version = onnx.helper.find_min_ir_version_for(
@@ -47,7 +50,7 @@ def fold_scalars(graph: ir.Graph) -> None:
         if node.op_type not in ("Mul", "Add"):
             continue
         for data, scalar in (node.inputs, reversed(node.inputs)):
-            value = _constant(scalar)
+            value = constant(scalar)
             if value is None or value.size != 1 or data is None:
                 continue
             convolution = _convolution_before(data)
@@ -57,19 +60,45 @@ def fold_scalars(graph: ir.Graph) -> None:
                 break
 
 
+def name_nodes(graph: ir.Graph) -> None:
+    """Give every node a name: onnxruntime's quantizer picks nodes by theirs."""
+    taken = {node.name for node in graph}
+    for node in graph:
+        if not node.name:
+            node.name = next(
+                name
+                for name in (f"{node.op_type}_{number}" for number in count())
+                if name not in taken
+            )
+            taken.add(node.name)
+
+
+def measure_floats(graph: ir.Graph) -> None:
+    """Let the frame's size be asked of the floats that it is cast to.
+
+    TensorRT's Shape takes no uint8, and the cast keeps the shape.
+    """
+    image = next(value for value in graph.inputs if value.name == INPUT_NAME)
+    users = [node for node, _ in image.uses()]
+    cast = next((node for node in users if node.op_type == "Cast"), None)
+    for node in users:
+        if node.op_type == "Shape" and cast is not None:
+            node.replace_input_with(0, cast.outputs[0])
+
+
 def halve_convolutions(graph: ir.Graph) -> None:
     """Let the convolutions of a float graph compute in fp16; everything else stays fp32."""
     for node in list(graph):
         if node.op_type not in ("Conv", "ConvTranspose"):
             continue
-        weights = [_constant(value) for value in node.inputs[1:]]
+        weights = [constant(value) for value in node.inputs[1:]]
         if node.inputs[0] is None or any(weight is None for weight in weights):
             continue
         name = node.outputs[0].name
         narrow = ir.node("Cast", [node.inputs[0]], attributes={"to": ir.DataType.FLOAT16})
         narrow.outputs[0].name = f"{name}_fp16_in"
         constants = [
-            _new_constant(graph, f"{name}_fp16_{index}", np.asarray(weight, dtype=np.float16))
+            new_constant(graph, f"{name}_fp16_{index}", np.asarray(weight, dtype=np.float16))
             for index, weight in enumerate(weights)
         ]
         convolution = ir.Node(
@@ -103,8 +132,8 @@ def merge_crops(graph: ir.Graph) -> None:
     for crop in crops:
         if len(crop.inputs) < 4:
             return
-        begin, axes = _constant(crop.inputs[1]), _constant(crop.inputs[3])
-        steps = _constant(crop.inputs[4]) if len(crop.inputs) > 4 else np.ones(1)
+        begin, axes = constant(crop.inputs[1]), constant(crop.inputs[3])
+        steps = constant(crop.inputs[4]) if len(crop.inputs) > 4 else np.ones(1)
         if begin is None or axes is None or steps is None or not set(axes.tolist()) <= {2, 3}:
             return
         if min(begin.tolist()) < 0 or set(steps.tolist()) != {1}:
@@ -174,11 +203,11 @@ def count_macs_per_pixel(
     return float(macs / pixels)
 
 
-def _constant(value: ir.Value | None) -> npt.NDArray[np.generic] | None:
+def constant(value: ir.Value | None) -> npt.NDArray[np.generic] | None:
     return None if value is None or value.const_value is None else value.const_value.numpy()
 
 
-def _new_constant(graph: ir.Graph, name: str, array: npt.NDArray[np.generic]) -> ir.Value:
+def new_constant(graph: ir.Graph, name: str, array: npt.NDArray[np.generic]) -> ir.Value:
     value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
     value.shape = ir.Shape(array.shape)
     value.dtype = ir.DataType.from_numpy(array.dtype)
@@ -198,7 +227,7 @@ def _convolution_before(data: ir.Value) -> ir.Node | None:
     node = data.producer()
     while node is not None and len(node.outputs[0].uses()) == 1:
         if node.op_type == "Conv":
-            return None if _constant(node.inputs[1]) is None else node
+            return None if constant(node.inputs[1]) is None else node
         if node.op_type not in _PIXEL_MOVES or node.inputs[0] is None:
             return None
         node = node.inputs[0].producer()
@@ -207,10 +236,10 @@ def _convolution_before(data: ir.Value) -> ir.Node | None:
 
 def _scale_convolution(graph: ir.Graph, node: ir.Node, operation: str, scalar: float) -> None:
     """Let `node` do the multiplication by, or the addition of, `scalar`."""
-    weight = _constant(node.inputs[1])
+    weight = constant(node.inputs[1])
     if weight is None:
         raise ValueError(f"the weights of {node.name} are not constant")
-    bias = _constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
     bias = np.zeros(weight.shape[0], weight.dtype) if bias is None else bias
     weight64, bias64 = weight.astype(np.float64), bias.astype(np.float64)
     if operation == "Mul":
@@ -220,8 +249,8 @@ def _scale_convolution(graph: ir.Graph, node: ir.Node, operation: str, scalar: f
     name = node.outputs[0].name
     inputs = [
         node.inputs[0],
-        _new_constant(graph, f"{name}_{operation}_weight", weight64.astype(weight.dtype)),
-        _new_constant(graph, f"{name}_{operation}_bias", bias64.astype(bias.dtype)),
+        new_constant(graph, f"{name}_{operation}_weight", weight64.astype(weight.dtype)),
+        new_constant(graph, f"{name}_{operation}_bias", bias64.astype(bias.dtype)),
     ]
     convolution = ir.Node("", "Conv", inputs, list(node.attributes.values()), name=node.name)
     convolution.outputs[0].name = name
@@ -242,19 +271,19 @@ def _crop_once(graph: ir.Graph, crops: list[ir.Node], starts: npt.NDArray[np.int
     sides = image.shape[1:3]
     new_nodes: list[ir.Node] = []
     if all(isinstance(side, int) for side in sides):
-        ends = _new_constant(graph, "crop_ends", starts + np.array(sides, dtype=np.int64))
+        ends = new_constant(graph, "crop_ends", starts + np.array(sides, dtype=np.int64))
     else:
         size = ir.node("Shape", [image], attributes={"start": 1, "end": 3})
         size.outputs[0].name = "frame_size"
         new_nodes.append(size)
         ends = size.outputs[0]
         if starts.any():
-            end = ir.node("Add", [ends, _new_constant(graph, "crop_border", starts)])
+            end = ir.node("Add", [ends, new_constant(graph, "crop_border", starts)])
             end.outputs[0].name = "crop_ends"
             new_nodes.append(end)
             ends = end.outputs[0]
-    begin = _new_constant(graph, "crop_starts", starts)
-    axes = _new_constant(graph, "crop_axes", np.array([2, 3], dtype=np.int64))
+    begin = new_constant(graph, "crop_starts", starts)
+    axes = new_constant(graph, "crop_axes", np.array([2, 3], dtype=np.int64))
     crop = ir.node("Slice", [first.inputs[0], begin, ends, axes])
     crop.outputs[0].name = "cropped"
     crop.outputs[0].type = last.outputs[0].type

@@ -44,7 +44,10 @@ def network_to_onnx(
         ModelError: torch cannot export the network.
     """
     folded = fold(network)
-    module = ContractModule(halve(folded) if half else folded).eval()
+    return _export(ContractModule(halve(folded) if half else folded).eval(), size)
+
+
+def _export(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:
     height_px, width_px = size or (64, 80)
     example = torch.zeros(1, height_px, width_px, CHANNELS, dtype=torch.uint8)
     dynamic = None
