@@ -64,16 +64,17 @@ def write_checkpoint(path: Path, **config: object) -> Path:
 
 @dataclass(frozen=True)
 class Tiny:
-    """Small lean networks, the same at each call, checkpoints of them, and a foreign ONNX file."""
+    """Small lean networks, the same at each call, checkpoints of them, and other kinds."""
 
     network: Callable[..., nn.Module]
     write: Callable[..., Path]
     write_zoo_file: Callable[..., Path]
+    lengstrom: Callable[[], nn.Module]
 
 
 @pytest.fixture(scope="session")
 def tiny() -> Tiny:
-    return Tiny(tiny_network, write_checkpoint, write_zoo_file)
+    return Tiny(tiny_network, write_checkpoint, write_zoo_file, slim_lengstrom)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,8 @@
 """Foreign ONNX files get the model contract, or a reason why not."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,47 @@ def test_hostile_and_unfit_files_are_refused(tiny: Any, workplace: Path) -> None
     onnx.save(helper.make_model(graph, ir_version=8), workplace / "grey.onnx")
     with pytest.raises(ModelError, match="expected an image network"):
         read(workplace / "grey.onnx")
+
+
+def write_claims(zoo: Path, folder: Path) -> None:
+    """Small files that claim to hold two gigabytes, each in its own way."""
+    model = onnx.load(zoo)
+    weight = model.graph.initializer[0]
+    weight.dims[0] = 1 << 29
+    (folder / "dims.onnx").write_bytes(model.SerializeToString())
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "weights"), ("offset", "0"), ("length", str(1 << 31))):
+        weight.external_data.add(key=key, value=value)
+    (folder / "weights").write_bytes(bytes(64))
+    (folder / "external.onnx").write_bytes(model.SerializeToString())
+    # Field 7, the graph, of 2 ** 31 bytes.
+    (folder / "length.onnx").write_bytes(b"\x08\x03\x3a\x80\x80\x80\x80\x08" + bytes(64))
+
+
+def test_claims_of_gigabytes_are_refused_in_bounded_memory(tiny: Any, workplace: Path) -> None:
+    zoo = tiny.write_zoo_file(workplace / "zoo.onnx")
+    (workplace / "claims").mkdir()
+    write_claims(zoo, workplace / "claims")
+    code = (
+        "import sys, resource, pathlib\n"
+        "from edge_style.errors import ModelError\n"
+        "from edge_style_tools.importers.onnx_model import read\n"
+        "from edge_style_tools.targets import check_file\n"
+        "read(pathlib.Path('zoo.onnx'))\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "for path in sorted(pathlib.Path('claims').glob('*.onnx')):\n"
+        "    for use in (read, lambda path: check_file(path, ['cuda'])):\n"
+        "        try:\n"
+        "            use(path)\n"
+        "        except ModelError:\n"
+        "            print('refused')\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *refusals, grown_mb = done.stdout.split()
+    assert refusals == ["refused"] * 6
+    assert int(grown_mb) < 100
 
 
 def test_fixed_size_on_demand(
