@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -94,6 +95,10 @@ class Display:
 
 @pytest.fixture(scope="module")
 def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Display]:
+    missing = [name for name in ("Xvfb", "xdotool") if shutil.which(name) is None]
+    # Continuous integration installs both and must run these tests; a laptop may lack them.
+    if missing and "CI" not in os.environ:
+        pytest.skip(f"no {' and no '.join(missing)}: apt-get install xvfb xdotool")
     server = Display(tmp_path_factory.mktemp("screen"))
     yield server
     server.stop()
