@@ -176,7 +176,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
         "plain_photos_per_second": round(beside, 3),
         "ratio": round(ours / beside, 3),
         "validation_total": round(best.scores["total"], 1),
-        "plain_validation_total": round(plain.validate(trainer.validation_photos), 1),
+        "plain_validation_total": round(plain.validate(trainer.validation.photos), 1),
     }
 
 
