@@ -13,12 +13,13 @@ DEMO ?= demo
 # Windows keeps the programs of an environment elsewhere.
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test lint check format clean
 
 help:
 	@echo "make demo    stylize a photo and a clip with a shipped style (PHOTO=me.jpg, STYLE=starry)"
 	@echo "make test    run the tests in an environment of their own"
-	@echo "make check   linters, types, import rules, then the tests"
+	@echo "make lint    linters, types, import rules"
+	@echo "make check   all of these, as continuous integration runs them"
 	@echo "make format  format the code"
 	@echo "make clean   remove environments and whatever was built"
 
@@ -33,12 +34,13 @@ demo: $(VENV)/.installed
 test: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(TEST_VENV)/.installed
+lint: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff check .
 	$(TEST_VENV)/$(BIN)/ruff format --check .
 	$(TEST_VENV)/$(BIN)/mypy
 	$(TEST_VENV)/$(BIN)/lint-imports
-	$(TEST_VENV)/$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint test
 
 format: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff check --fix .

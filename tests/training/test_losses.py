@@ -140,3 +140,18 @@ def test_weights_with_other_keys_are_refused(tmp_path: Path) -> None:
 def test_half_precision_file_gives_a_float_network(vgg_file: Path) -> None:
     network = load_loss_network(vgg_file, ["relu1_1"])
     assert network.features[0].weight.dtype == torch.float32
+
+
+def test_weights_that_cannot_be_fetched_name_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def offline(url: str, **options: object) -> None:
+        asked.append((url, options["check_hash"]))
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    with pytest.raises(WeightsError, match=r"cannot be fetched.*--vgg FILE"):
+        load_loss_network(None, ["relu1_1"])
+    ((url, checked),) = asked
+    assert url.endswith("/vgg16_features-amdegroot-88682ab5.pth")
+    assert checked
