@@ -76,9 +76,9 @@ def note(message: str) -> None:
 
 
 def note_start(stylizer: "Stylizer") -> None:
-    """Say which file runs where, and what `auto` could not use."""
-    for reason in stylizer.skipped:
-        note(f"note: {reason}")
+    """Say which file runs where, what `auto` measured, and what was left to the CPU."""
+    for line in stylizer.notes:
+        note(f"note: {line}")
     note(stylizer.description)
 
 
@@ -129,7 +129,7 @@ def image(
     batch_size = BatchSize.parse(size)
     results = []
     for name, pairs in plan_outputs(photos, _split_models(model), output).items():
-        stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px)
+        stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
         for photo, target in pairs:
             made = stylize_photo(stylizer, photo, target, batch_size.long_side_px)
             if (photo, target) == pairs[0]:

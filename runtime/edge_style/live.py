@@ -127,7 +127,13 @@ class Show:
     def _load(self, source: Source) -> None:
         size_px = _network_size(BatchSize.parse(self._options.size), source)
         for model in self._options.models:
-            stylizer = Stylizer.load(model, provider=self._options.provider, size=size_px)
+            stylizer = Stylizer.load(
+                model,
+                provider=self._options.provider,
+                size=size_px,
+                frame_px=source.size_px,
+                tell=self._note,
+            )
             self._note_start(stylizer)
             warm_px = size_px or source.size_px
             if warm_px is not None:
