@@ -87,7 +87,7 @@ def print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
 
 
-def _split_models(text: str) -> list[str]:
+def split_models(text: str) -> list[str]:
     """`a,b` as typed after --model, each once."""
     models = [name.strip() for name in text.split(",")]
     if not all(models):
@@ -128,7 +128,7 @@ def image(
 
     batch_size = BatchSize.parse(size)
     results = []
-    for name, pairs in plan_outputs(photos, _split_models(model), output).items():
+    for name, pairs in plan_outputs(photos, split_models(model), output).items():
         stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
         for photo, target in pairs:
             made = stylize_photo(stylizer, photo, target, batch_size.long_side_px)
@@ -200,7 +200,7 @@ def cam(
     from edge_style.pipeline import PipelineOptions
 
     options = ShowOptions(
-        models=_split_models(model),
+        models=split_models(model),
         source=source,
         outputs=output or ["window"],
         provider=provider,
@@ -229,7 +229,7 @@ def video(
     from edge_style.live import Show, ShowOptions
     from edge_style.pipeline import PipelineOptions
 
-    models = _split_models(model)
+    models = split_models(model)
     if len(models) > 1:
         raise UsageError(f"a clip takes one style, --model names {len(models)}")
     options = ShowOptions(

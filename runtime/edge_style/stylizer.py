@@ -36,8 +36,6 @@ class Stylizer:
         provider: name of the execution provider that runs it.
         spec: what the file says of itself; `contract_version` is 0 for a foreign model.
         size_px: (width, height) at which the network runs; None: at each frame's own size.
-        notes: what the user should know of the choice and of how it runs, one line each: what
-            `auto` measured and what could not run the model, what was left to the CPU.
     """
 
     def __init__(
@@ -56,7 +54,7 @@ class Stylizer:
         self._format, self.spec = recognize(session)
         self.path = session.path
         self.provider = session.provider
-        self.notes = _notes(session)
+        self._auto_notes: tuple[str, ...] = ()
         fixed = self._format.fixed_size_px
         if size_px is not None and fixed is not None and size_px != fixed:
             raise UsageError(
@@ -127,7 +125,7 @@ class Stylizer:
             except ProviderError:
                 auto.forget(key)  # a device was taken out, or a library
             else:
-                stylizer.notes = (str(choice), *stylizer.notes)
+                stylizer._auto_notes = (str(choice),)
                 return stylizer
         skipped: dict[str, str] = {}
         infer_ms: dict[str, float] = {}
@@ -142,7 +140,7 @@ class Stylizer:
         choice = auto.Choice(min(infer_ms, key=infer_ms.__getitem__), infer_ms, frame_px)
         auto.remember(key, choice)
         stylizer = cls._load_on(found[choice.provider], model, size_px)
-        stylizer.notes = (*skipped.values(), str(choice), *stylizer.notes)
+        stylizer._auto_notes = (*skipped.values(), str(choice))
         return stylizer
 
     @classmethod
@@ -198,6 +196,19 @@ class Stylizer:
     def styles(self) -> tuple[str, ...]:
         """Names of the styles of a many-style network; empty for others."""
         return self.spec.styles
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the choice and of how it runs, one line each.
+
+        What `auto` measured and what could not run the model, what was left to the CPU.
+        """
+        return (*self._auto_notes, *_notes(self._session))
+
+    @property
+    def replays_graph(self) -> bool:
+        """Whether the run is recorded and replayed (a CUDA graph)."""
+        return self._session.replays_graph
 
     @property
     def left_to_cpu(self) -> Mapping[str, int]:
