@@ -13,11 +13,12 @@ DEMO ?= demo
 # Windows keeps the programs of an environment elsewhere.
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: help demo test lint check format clean
+.PHONY: help demo test bench lint check format clean
 
 help:
 	@echo "make demo    stylize a photo and a clip with a shipped style (PHOTO=me.jpg, STYLE=starry)"
 	@echo "make test    run the tests in an environment of their own"
+	@echo "make bench   measure this machine, write tools/BENCHMARKS.md (about 7 minutes)"
 	@echo "make lint    linters, types, import rules"
 	@echo "make check   all of these, as continuous integration runs them"
 	@echo "make format  format the code"
@@ -34,6 +35,9 @@ demo: $(VENV)/.installed
 test: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+bench: $(TEST_VENV)/.installed
+	$(TEST_VENV)/$(BIN)/python tools/bench_all.py $(BENCH_ARGS)
+
 lint: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff check .
 	$(TEST_VENV)/$(BIN)/ruff format --check .
@@ -47,7 +51,7 @@ format: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(TEST_VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(TEST_VENV) .venv-bench-peer .venv-bench-openvino $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # The marker is newer than pyproject.toml only when what that asks for is installed.
 $(VENV)/.installed: pyproject.toml
