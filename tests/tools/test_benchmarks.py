@@ -49,6 +49,15 @@ def test_its_profile_shows_the_drawing_of_the_test_picture():
     assert "_draw" in run_script("bench_overhead.py", *arguments)
 
 
+@pytest.mark.parametrize("way", ["spin", "do not", "spin, stops"])
+def test_ways_of_waiting_are_timed(way):
+    infer_ms, cpu_ms = json.loads(
+        run_script("bench_threads.py", NEGATIVE, "--once", way, "640x480 flat out")
+    )
+    assert infer_ms > 0
+    assert cpu_ms > 0
+
+
 def test_a_model_in_another_environment_is_a_candidate():
     command = [sys.executable, str(TOOLS / "bench_elsewhere.py"), str(NEGATIVE), "cpu"]
     answer, cold_start_ms = run_process([*command, JOB.to_text()])

@@ -138,7 +138,7 @@ def _about_providers(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"for cuda and tensorrt these libraries were not found: {', '.join(missing)}")
     if "Intel" in machine["cpu"] and by_name["openvino"]["state"] == "absent":
         lines.append("an Intel processor: openvino may be quicker, pip install "
-                     "onnxruntime-ep-openvino, then compare with edge-style bench")  # fmt: skip
+                     "'edge-style[openvino]', then compare with edge-style bench")  # fmt: skip
     if not report["models"]:
         folders = " and ".join(str(folder) for folder in style_folders()[-2:])
         lines.append(f"no styles are installed: looked in {folders}")
