@@ -116,8 +116,8 @@ PROVIDERS = (
         "openvino",
         "OpenVINOExecutionProvider",
         "Intel CPU, GPU and NPU",
-        "pip install 'edge-style[openvino]' for Intel hardware, or onnxruntime-openvino in place of "
-        "onnxruntime for any x86 CPU",
+        "pip install 'edge-style[openvino]' for Intel hardware, or for any x86 CPU "
+        "onnxruntime-openvino in place of onnxruntime",
         options=options.openvino,
         plugin="onnxruntime_ep_openvino",
         library="onnxruntime_providers_openvino",
