@@ -262,10 +262,10 @@ def _run_show(
         show.run(on_frame)
     finally:
         ended_early = isinstance(sys.exc_info()[1], Exception)
-        if show.frames > 0 and not ended_early:
+        if show.has_begun and not ended_early:
             if json_output:
                 print_json(show.report())
-            else:
+            elif show.frames > 0:
                 note(show.summary_line())
 
 

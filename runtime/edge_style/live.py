@@ -71,6 +71,11 @@ class Show:
         """Frames delivered so far."""
         return self._result.meter.frames
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether everything was opened, so that there is something to report."""
+        return len(self._stylizers) == len(self._options.models)
+
     def run(self, on_frame: Callable[[int], None] | None = None) -> None:
         """Open everything, run to the end, close everything.
 
