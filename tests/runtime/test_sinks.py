@@ -14,7 +14,7 @@ import pytest
 from edge_style.errors import SinkError
 from edge_style.images import read_image
 from edge_style.sinks import Sink, StreamInfo, StyledFrame, open_sink, video
-from edge_style.sinks.window import draw_lines
+from edge_style.sinks.overlay import draw_lines
 
 NTSC_FPS = 30000 / 1001
 CONVERSION = StreamInfo(fps=NTSC_FPS, recording=False)

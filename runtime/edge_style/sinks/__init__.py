@@ -11,15 +11,16 @@ from pathlib import Path
 
 from edge_style.errors import SinkError
 from edge_style.images import IMAGE_SUFFIXES
-from edge_style.sinks.base import Command, Image, NullSink, Sink, StreamInfo, StyledFrame
+from edge_style.sinks.base import Image, NullSink, Sink, StreamInfo, StyledFrame
+from edge_style.sinks.keeper import KeeperSink
 from edge_style.sinks.pictures import PicturesSink
 from edge_style.sinks.video import VIDEO_SUFFIXES, VideoSink
 from edge_style.sinks.window import WindowSink
 
 __all__ = [
     "WORKING_KINDS",
-    "Command",
     "Image",
+    "KeeperSink",
     "NullSink",
     "Sink",
     "StreamInfo",
@@ -33,15 +34,12 @@ WORKING_KINDS = (
 )
 
 
-def open_sink(
-    name: str, stream: StreamInfo | None = None, *, snapshots: Path | None = None
-) -> Sink:
+def open_sink(name: str, stream: StreamInfo | None = None) -> Sink:
     """The output that `name` stands for; it opens in a `with` block.
 
     Args:
         name: "window", "null", a clip or numbered pictures to write, or a folder for pictures.
         stream: what is known of the frames to come.
-        snapshots: folder for the window's snapshots, the current one if None.
 
     Raises:
         SinkError: there is no display, no such folder, no codec, or no output of that name.
@@ -49,7 +47,7 @@ def open_sink(
     if name == "null":
         return NullSink()
     if name == "window":
-        return WindowSink(snapshots or Path())
+        return WindowSink()
     if name == "virtual" or re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", name):
         raise SinkError(f"no output '{name}' is built in yet; --output takes {WORKING_KINDS}")
     path = Path(name).expanduser()
