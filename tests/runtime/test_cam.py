@@ -188,18 +188,44 @@ def test_an_interrupt_closes_the_recording_and_prints_the_figures(
         stderr=subprocess.PIPE,
         text=True,
     )
-    end_s = time.monotonic() + 20
+    end_s = time.monotonic() + 60
     while not any(path.stat().st_size for path in tmp_path.iterdir()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end_s
         time.sleep(0.02)
     process.send_signal(how)
-    out, errors = process.communicate(timeout=10)
+    out, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
-    # Ctrl-C may fall between writing a frame and counting it.
+    # Ctrl-C may fall between writing a frame and counting it, or before the first one.
     assert len(levels(tmp_path / "out.mp4")) - json.loads(out)["frames"] in (0, 1)
+
+
+def test_an_interrupt_before_the_first_frame_reports_none(tmp_path: Path) -> None:
+    program = (
+        "import sys, time, _thread\n"
+        "from edge_style import cli\n"
+        "from edge_style.stylizer import Stylizer\n"
+        "def never(self, *arguments):\n"
+        "    _thread.interrupt_main()\n"
+        "    time.sleep(60)\n"
+        "Stylizer.warm_up = lambda *arguments: None\n"
+        "Stylizer.infer = never\n"
+        "cli.main(sys.argv[1:])\n"
+    )
+    output = ["--output", str(tmp_path / "out.mp4"), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, "cam", *NEGATIVE, "--source", "test", *output],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 130, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["frames"], report["fps"], report["size"]) == (0, None, None)
+    assert "Traceback" not in done.stderr
 
 
 def test_an_interrupted_conversion_leaves_nothing(clip: Path, tmp_path: Path) -> None:
