@@ -232,7 +232,9 @@ def video(
         _run_show(
             show,
             json_output,
-            lambda frames: progress.update(bar, completed=frames, total=show.total_frames),
+            lambda frames: progress.update(
+                bar, completed=show.resumed_frames + frames, total=show.total_frames
+            ),
         )
 
 

@@ -1,17 +1,20 @@
 """What `cam` and `video` do: put source, stylizers, sinks and pipeline together."""
 
+import hashlib
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from edge_style import __version__
 from edge_style.batch import BatchSize
 from edge_style.controls import Command, Controls, find_style, obey
 from edge_style.errors import SourceError, UsageError
@@ -25,7 +28,7 @@ from edge_style.pipeline import (
     run_pipeline,
     size_steps,
 )
-from edge_style.sinks import KeeperSink, Sink, StreamInfo, open_sink
+from edge_style.sinks import ConversionSink, KeeperSink, Sink, StreamInfo, open_sink
 from edge_style.sources import Source, open_source
 from edge_style.stylizer import Stylizer
 
@@ -68,6 +71,7 @@ class Show:
 
     Attributes:
         total_frames: how many the source states, None if it does not; known when the run starts.
+        resumed_frames: how many an earlier run of the same conversion had done.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Show:
         self._result = Result()
         self._stylizers: list[Stylizer] = []
         self.total_frames: int | None = None
+        self.resumed_frames = 0
 
     @property
     def frames(self) -> int:
@@ -109,8 +114,13 @@ class Show:
         with _termination_as_interrupt(), self._open_source() as source:
             self._note(source.description)
             self.total_frames = source.frame_count
-            sinks = self._make_sinks(source)
-            networks = self._load(source)
+            if self._options.is_conversion:
+                networks = self._load(source)
+                sinks = self._make_sinks(source)
+                self._go_on(source, sinks)
+            else:
+                sinks = self._make_sinks(source)
+                networks = self._load(source)
             try:
                 with ExitStack() as stack:
                     for sink in sinks:
@@ -148,11 +158,31 @@ class Show:
             fps=source.fps or StreamInfo.fps,
             recording=not self._options.is_conversion,
             clip=source.clip,
+            job=self._job(source),
         )
         sinks = [open_sink(output, stream) for output in outputs]
         if not self._options.is_conversion:
             sinks.append(KeeperSink(self._options.snapshots, stream))
         return [*sinks, *self._more_sinks]
+
+    def _job(self, source: Source) -> str:
+        """What a conversion's frames depend on, so that none goes on with another one's."""
+        files = [source.clip, *(stylizer.path for stylizer in self._stylizers)]
+        known = [
+            (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path
+        ]
+        options = self._options
+        wanted = (options.size, options.style, options.partner, options.pipeline.controls)
+        text = repr((known, wanted, _versions()))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _go_on(self, source: Source, sinks: Sequence[Sink]) -> None:
+        """Leave out what an earlier run of the same conversion has done."""
+        for sink in sinks:
+            if isinstance(sink, ConversionSink) and sink.frames_done:
+                source.skip(sink.frames_done)
+                self.resumed_frames = sink.frames_done
+                self._note(f"goes on behind {sink.frames_done} frames of an earlier run")
 
     def _load(self, source: Source) -> Sequence[StagedStylizer]:
         size_px = _network_size(BatchSize.parse(self._options.size), source)
@@ -204,10 +234,10 @@ class Show:
     def _note_arrivals(self, source: Source) -> None:
         meter = self._result.meter
         if self._options.is_conversion:
-            if self.total_frames is not None and meter.frames < self.total_frames:
+            frames = meter.frames + self.resumed_frames
+            if self.total_frames is not None and frames < self.total_frames:
                 self._note(
-                    f"note: the clip states {self.total_frames} frames, "
-                    f"{meter.frames} could be decoded"
+                    f"note: the clip states {self.total_frames} frames, {frames} could be decoded"
                 )
         elif source.live and source.fps is not None:
             arrived_fps = meter.summary().arrived_fps
@@ -264,6 +294,14 @@ def _network_size(size: BatchSize, source: Source) -> tuple[int, int] | None:
     scale = size.long_side_px / max(source.size_px)
     width, height = (max(1, round(side * scale)) for side in source.size_px)
     return width, height
+
+
+def _versions() -> list[str]:
+    """Of what encodes: another version's pictures may not fit to those there are."""
+    found = [__version__]
+    with suppress(PackageNotFoundError):
+        found.append(version("av"))
+    return found
 
 
 def _cost_ms(stylizer: Stylizer, size_px: tuple[int, int]) -> float:

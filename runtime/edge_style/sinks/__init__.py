@@ -12,6 +12,7 @@ from pathlib import Path
 from edge_style.errors import SinkError
 from edge_style.images import IMAGE_SUFFIXES
 from edge_style.sinks.base import Image, NullSink, Sink, StreamInfo, StyledFrame
+from edge_style.sinks.conversion import ConversionSink
 from edge_style.sinks.keeper import KeeperSink
 from edge_style.sinks.pictures import PicturesSink
 from edge_style.sinks.video import VIDEO_SUFFIXES, VideoSink
@@ -19,6 +20,7 @@ from edge_style.sinks.window import WindowSink
 
 __all__ = [
     "WORKING_KINDS",
+    "ConversionSink",
     "Image",
     "KeeperSink",
     "NullSink",
@@ -55,7 +57,8 @@ def open_sink(name: str, stream: StreamInfo | None = None) -> Sink:
         return PicturesSink(path / "frame_%06d.png")
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
-        return VideoSink(path, stream or StreamInfo())
+        stream = stream or StreamInfo()
+        return VideoSink(path, stream) if stream.recording else ConversionSink(path, stream)
     if suffix in IMAGE_SUFFIXES:
         return PicturesSink(path)
     if name.endswith(("/", "\\")):

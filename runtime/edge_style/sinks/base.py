@@ -53,13 +53,15 @@ class StreamInfo:
         recording: frames come from something that happens now. They keep the moments they came
             at, and what was recorded is kept whatever ends it. Otherwise an output is a
             conversion: every frame once, and no file unless it is complete.
-        clip: file that the frames come from. It is not overwritten, and a conversion keeps its
-            sound.
+        clip: file that the frames come from. It is not overwritten, and its sound is kept.
+        job: what a conversion is, all that its frames depend on; a broken one goes on only with
+            parts of the same job.
     """
 
     fps: float = 30.0
     recording: bool = True
     clip: Path | None = None
+    job: str = ""
 
 
 class Sink(ABC):

@@ -10,6 +10,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edge_style.errors import SourceError
+
 Image: TypeAlias = npt.NDArray[np.uint8]
 
 
@@ -60,6 +62,15 @@ class Source(ABC):
         Raises:
             SourceError: the source broke down half-way, for example was unplugged.
         """
+
+    def skip(self, frames: int) -> None:
+        """Leave out so many frames at the start; the others keep their times. Before reading.
+
+        Raises:
+            SourceError: this source cannot.
+        """
+        if frames:
+            raise SourceError(f"{self.description} can only be read from its start")
 
     def interrupt(self) -> None:  # noqa: B027 - most sources never wait by themselves
         """Give up waiting, for the run is over. Called from another thread than reads."""
