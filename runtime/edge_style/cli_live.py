@@ -73,7 +73,8 @@ def cam(
             "-o",
             show_default="window",
             help="window, a clip such as out.mp4, numbered pictures such as out_%04d.png, a "
-            "folder, or null. May be given several times.",
+            "folder, http://localhost:8080 to watch and control in a browser, or null. May be "
+            "given several times.",
         ),
     ] = None,
     provider: ProviderOption = "auto",
@@ -113,6 +114,16 @@ def cam(
     figures: Annotated[
         bool, typer.Option("--figures/--no-figures", help="Write the figures into the window.")
     ] = True,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            envvar="EDGE_STYLE_TOKEN",
+            show_default=False,
+            help="What viewers of an http:// output must know. One is made up for addresses that "
+            "other computers reach.",
+        ),
+    ] = None,
     no_pace: Annotated[
         bool, typer.Option("--no-pace", help="Run a clip flat out: every frame, none dropped.")
     ] = False,
@@ -162,6 +173,7 @@ def cam(
         style=style,
         partner=partner,
         target_fps=fps,
+        token=token,
         pipeline=PipelineOptions(
             pace=not no_pace, max_frames=max_frames, duration_s=duration, controls=controls
         ),

@@ -49,6 +49,7 @@ class ShowOptions:
         snapshots: folder for the snapshots and recordings that are asked for while it runs.
         style: name of the style to begin with, the first if None.
         partner: name of the style that is blended in.
+        token: what viewers of an http:// output must know.
         target_fps: frames per second to hold by choosing the network's size, None for one size.
         pipeline: pace, drops, limits, and what else is wanted at the start.
     """
@@ -63,6 +64,7 @@ class ShowOptions:
     style: str | None = None
     partner: str | None = None
     target_fps: float | None = None
+    token: str | None = None
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)
 
 
@@ -125,6 +127,8 @@ class Show:
                 with ExitStack() as stack:
                     for sink in sinks:
                         stack.enter_context(sink)
+                        if sink.greeting:
+                            self._note(sink.greeting)
                     run_pipeline(
                         source,
                         networks,
@@ -160,7 +164,7 @@ class Show:
             clip=source.clip,
             job=self._job(source),
         )
-        sinks = [open_sink(output, stream) for output in outputs]
+        sinks = [open_sink(output, stream, token=self._options.token) for output in outputs]
         if not self._options.is_conversion:
             sinks.append(KeeperSink(self._options.snapshots, stream))
         return [*sinks, *self._more_sinks]

@@ -32,16 +32,18 @@ __all__ = [
 
 WORKING_KINDS = (
     f"window, a clip ({' '.join(VIDEO_SUFFIXES)}), numbered pictures such as out_%04d.png, "
-    "an existing folder, or null"
+    "an existing folder, http://HOST:PORT, or null"
 )
 
 
-def open_sink(name: str, stream: StreamInfo | None = None) -> Sink:
+def open_sink(name: str, stream: StreamInfo | None = None, *, token: str | None = None) -> Sink:
     """The output that `name` stands for; it opens in a `with` block.
 
     Args:
-        name: "window", "null", a clip or numbered pictures to write, or a folder for pictures.
+        name: "window", "null", a clip or numbered pictures to write, a folder for pictures, or
+            "http://HOST:PORT".
         stream: what is known of the frames to come.
+        token: what viewers of an http:// output must know.
 
     Raises:
         SinkError: there is no display, no such folder, no codec, or no output of that name.
@@ -50,6 +52,10 @@ def open_sink(name: str, stream: StreamInfo | None = None) -> Sink:
         return NullSink()
     if name == "window":
         return WindowSink()
+    if name.startswith("http://"):
+        from edge_style.sinks.web import WebSink  # noqa: PLC0415 - few shows have viewers
+
+        return WebSink(name, token)
     if name == "virtual" or re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", name):
         raise SinkError(f"no output '{name}' is built in yet; --output takes {WORKING_KINDS}")
     path = Path(name).expanduser()

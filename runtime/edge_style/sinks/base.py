@@ -68,9 +68,11 @@ class Sink(ABC):
     """Takes frames inside a `with` block; what can be checked before is checked on construction.
 
     Attributes:
+        greeting: what the user should hear of when it is open, a line.
         notes: what the user should hear of when all is done, one line each.
     """
 
+    greeting: str = ""
     notes: tuple[str, ...] = ()
 
     def open(self) -> None:  # noqa: B027 - most sinks have nothing to get ready
