@@ -62,8 +62,8 @@ def cam(
             "--source",
             "-s",
             help="A camera's index, /dev/videoN, a clip, a folder or glob of pictures, an rtsp:// "
-            "or http(s):// address, pan:PHOTO to glide across a photo, or test: a moving picture "
-            "made by the program.",
+            "or http(s):// address, gst:PIPELINE for GStreamer, pan:PHOTO to glide across a "
+            "photo, or test: a moving picture made by the program.",
         ),
     ] = "0",
     output: Annotated[
@@ -73,7 +73,8 @@ def cam(
             "-o",
             show_default="window",
             help="window, a clip such as out.mp4, numbered pictures such as out_%04d.png, a "
-            "folder, http://localhost:8080 to watch and control in a browser, or null. May be "
+            "folder, virtual (a camera for other programs), http://localhost:8080 to watch and "
+            "control in a browser, or null. May be "
             "given several times.",
         ),
     ] = None,
@@ -124,6 +125,13 @@ def cam(
             "other computers reach.",
         ),
     ] = None,
+    no_reconnect: Annotated[
+        bool,
+        typer.Option(
+            "--no-reconnect",
+            help="End when the camera or stream is lost, instead of waiting until it is back.",
+        ),
+    ] = False,
     no_pace: Annotated[
         bool, typer.Option("--no-pace", help="Run a clip flat out: every frame, none dropped.")
     ] = False,
@@ -173,6 +181,7 @@ def cam(
         style=style,
         partner=partner,
         target_fps=fps,
+        reconnect=not no_reconnect,
         token=token,
         pipeline=PipelineOptions(
             pace=not no_pace, max_frames=max_frames, duration_s=duration, controls=controls

@@ -49,6 +49,7 @@ class ShowOptions:
         snapshots: folder for the snapshots and recordings that are asked for while it runs.
         style: name of the style to begin with, the first if None.
         partner: name of the style that is blended in.
+        reconnect: open a camera or stream again when it breaks down.
         token: what viewers of an http:// output must know.
         target_fps: frames per second to hold by choosing the network's size, None for one size.
         pipeline: pace, drops, limits, and what else is wanted at the start.
@@ -64,6 +65,7 @@ class ShowOptions:
     style: str | None = None
     partner: str | None = None
     target_fps: float | None = None
+    reconnect: bool = True
     token: str | None = None
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)
 
@@ -147,7 +149,8 @@ class Show:
     def _open_source(self) -> Source:
         name = self._options.source
         if not self._options.is_conversion:
-            return open_source(name, size_px=BatchSize.parse(self._options.size).exact_px)
+            size_px = BatchSize.parse(self._options.size).exact_px
+            return open_source(name, size_px=size_px, reconnect=self._options.reconnect)
         path = Path(name)
         if not path.is_file():
             raise SourceError(f"no such clip: '{name}'")

@@ -262,7 +262,6 @@ def test_numbered_pictures_and_folders(tmp_path: Path) -> None:
         ("out.png", "out_%04d.png"),
         ("out_%d_%d.png", "number them"),
         ("out.doc", "--output takes window"),
-        ("virtual", "--output takes window"),
         ("rtsp://0.0.0.0:8080", "--output takes window"),
         ("http://localhost:8080/x", "http://HOST:PORT"),
         ("http://localhost:x", "http://HOST:PORT"),

@@ -16,6 +16,7 @@ from edge_style.sinks.conversion import ConversionSink
 from edge_style.sinks.keeper import KeeperSink
 from edge_style.sinks.pictures import PicturesSink
 from edge_style.sinks.video import VIDEO_SUFFIXES, VideoSink
+from edge_style.sinks.virtual import VirtualSink
 from edge_style.sinks.window import WindowSink
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 
 WORKING_KINDS = (
     f"window, a clip ({' '.join(VIDEO_SUFFIXES)}), numbered pictures such as out_%04d.png, "
-    "an existing folder, http://HOST:PORT, or null"
+    "an existing folder, virtual (a camera for other programs), http://HOST:PORT, or null"
 )
 
 
@@ -41,11 +42,12 @@ def open_sink(name: str, stream: StreamInfo | None = None, *, token: str | None 
 
     Args:
         name: "window", "null", a clip or numbered pictures to write, a folder for pictures, or
-            "http://HOST:PORT".
+            "virtual" or "virtual:DEVICE", or "http://HOST:PORT".
         stream: what is known of the frames to come.
         token: what viewers of an http:// output must know.
 
     Raises:
+        MissingExtraError: "virtual" without pyvirtualcam.
         SinkError: there is no display, no such folder, no codec, or no output of that name.
     """
     if name == "null":
@@ -56,8 +58,10 @@ def open_sink(name: str, stream: StreamInfo | None = None, *, token: str | None 
         from edge_style.sinks.web import WebSink  # noqa: PLC0415 - few shows have viewers
 
         return WebSink(name, token)
-    if name == "virtual" or re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", name):
-        raise SinkError(f"no output '{name}' is built in yet; --output takes {WORKING_KINDS}")
+    if name == "virtual" or name.startswith("virtual:"):
+        return VirtualSink(name.partition(":")[2] or None, stream or StreamInfo())
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", name):
+        raise SinkError(f"no output '{name}'; --output takes {WORKING_KINDS}")
     path = Path(name).expanduser()
     if path.is_dir():
         return PicturesSink(path / "frame_%06d.png")
