@@ -58,5 +58,5 @@ $(VENV)/.installed: pyproject.toml
 $(TEST_VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(TEST_VENV)
 	$(TEST_VENV)/$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(TEST_VENV)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,video,test,dev]"
+	$(TEST_VENV)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,video,plot,test,dev]"
 	touch $@

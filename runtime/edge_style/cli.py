@@ -86,7 +86,7 @@ def image(
     batch_size = BatchSize.parse(size)
     results = []
     for name, pairs in plan_outputs(photos, split_models(model), output).items():
-        stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px)
+        stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
         for photo, target in pairs:
             made = stylize_photo(stylizer, photo, target, batch_size.long_side_px)
             if (photo, target) == pairs[0]:

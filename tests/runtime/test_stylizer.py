@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from edge_style import Stylizer, providers
+from edge_style import Stylizer
 from edge_style.errors import ImageError, MissingExtraError, ModelError, ProviderError, UsageError
-from edge_style.providers import Provider
+from edge_style.providers import Provider, table
 
 from .conftest import make_rgb
 
@@ -162,23 +162,23 @@ def with_external_data(location: str) -> bytes:
 def test_foreign_provider_that_takes_nothing_is_an_error(models, monkeypatch):
     # onnxruntime lists this one everywhere, and lets the CPU do all the work.
     idle = Provider("cuda", "AzureExecutionProvider", "test", "test")
-    monkeypatch.setattr(providers, "PROVIDERS", (idle, providers.PROVIDERS[-1]))
+    monkeypatch.setattr(table, "PROVIDERS", (idle, table.PROVIDERS[-1]))
     with pytest.raises(ProviderError, match=r"'cuda' takes no operation of 'negative\.onnx'"):
         Stylizer.load(models / "negative.onnx", provider="cuda")
 
 
 def test_auto_goes_on_and_tells_why(models, monkeypatch):
     idle = Provider("cuda", "AzureExecutionProvider", "test", "test")
-    monkeypatch.setattr(providers, "PROVIDERS", (idle, providers.PROVIDERS[-1]))
+    monkeypatch.setattr(table, "PROVIDERS", (idle, table.PROVIDERS[-1]))
     stylizer = Stylizer.load(models / "negative.onnx")
     assert stylizer.provider == "cpu"
-    assert len(stylizer.skipped) == 1
-    assert "takes no operation" in stylizer.skipped[0]
+    assert "takes no operation" in stylizer.notes[0]
+    assert stylizer.notes[1].startswith("auto chose cpu at 640x480: cpu ")
 
 
 @pytest.mark.parametrize("name", ["migraphx", "qnn", "dml"])
 def test_providers_that_are_not_built_in(models, name):
-    with pytest.raises(ProviderError, match=r"available: .*cpu"):
+    with pytest.raises(ProviderError, match=r"was built without it.*available: .*cpu"):
         Stylizer.load(models / "negative.onnx", provider=name)
 
 
