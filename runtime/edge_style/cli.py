@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_style import __version__
+from edge_style import __version__, cli_web
 from edge_style.errors import EdgeStyleError, UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: loading rich for it takes as long as all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_web.app, name="web")
 
 
 def note(message: str) -> None:
