@@ -1,52 +1,34 @@
-"""The command line: the only module of the runtime that prints and exits.
+"""The command line: the only module of the runtime that exits; it and its helpers print.
 
 Everything heavy (onnxruntime, opencv) is imported inside the commands, so that `--help` is quick.
 Other packages add commands through the entry point group `edge_style.commands`: each entry is a
 plain function with typer annotations, and its name is the command's.
 """
 
-import json
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edge_style import __version__
-from edge_style.errors import EdgeStyleError, UsageError
-
-if TYPE_CHECKING:
-    from edge_style.live import Show
-    from edge_style.stylizer import Stylizer
+from edge_style import __version__, cli_web
+from edge_style.cli_common import (
+    JsonOption,
+    ModelOption,
+    ProviderOption,
+    note,
+    note_start,
+    print_json,
+    split_models,
+)
+from edge_style.cli_live import cam, video
+from edge_style.errors import EdgeStyleError
 
 COMMANDS_GROUP = "edge_style.commands"
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
-
-ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="A style's name (see `models`) or an .onnx file.")
-]
-ProviderOption = Annotated[
-    str,
-    typer.Option(
-        "--provider",
-        help="Where the network runs: auto, cpu, cuda, tensorrt, openvino, coreml, directml, "
-        "webgpu, rocm, migraphx or qnn. One that was asked for and cannot start is an error.",
-    ),
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
-]
-LiveSizeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--size",
-        help="Size at which the network runs, and of the result: 640x480 (what hangs over is "
-        "cut) or 640 (longer side, nothing is cut). Default: the source's own.",
-    ),
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -68,31 +50,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: loading rich for it takes as long as all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def note(message: str) -> None:
-    """Say something by the way: on standard error, so that pipes and --json stay clean."""
-    typer.echo(message, err=True)
-
-
-def note_start(stylizer: "Stylizer") -> None:
-    """Say which file runs where, what `auto` measured, and what was left to the CPU."""
-    for line in stylizer.notes:
-        note(f"note: {line}")
-    note(stylizer.description)
-
-
-def print_json(value: dict[str, Any]) -> None:
-    """Print one JSON object on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
-
-
-def split_models(text: str) -> list[str]:
-    """`a,b` as typed after --model, each once."""
-    models = [name.strip() for name in text.split(",")]
-    if not all(models):
-        raise UsageError(f"expected --model NAME or NAME,NAME, got '{text}'")
-    return list(dict.fromkeys(models))
+app.add_typer(cli_web.app, name="web")
 
 
 @app.callback(invoke_without_command=True)
@@ -152,121 +110,8 @@ def image(
         print_json({"results": results})
 
 
-@app.command()
-def cam(
-    model: ModelOption,
-    source: Annotated[
-        str,
-        typer.Option(
-            "--source",
-            "-s",
-            help="A camera's index, /dev/videoN, a clip, a folder or glob of pictures, an rtsp:// "
-            "or http(s):// address, pan:PHOTO to glide across a photo, or test: a moving picture "
-            "made by the program.",
-        ),
-    ] = "0",
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            show_default="window",
-            help="window, a clip such as out.mp4, numbered pictures such as out_%04d.png, a "
-            "folder, or null. May be given several times.",
-        ),
-    ] = None,
-    provider: ProviderOption = "auto",
-    size: LiveSizeOption = None,
-    no_pace: Annotated[
-        bool, typer.Option("--no-pace", help="Run a clip flat out: every frame, none dropped.")
-    ] = False,
-    max_frames: Annotated[
-        int | None, typer.Option("--max-frames", min=1, help="End after so many frames.")
-    ] = None,
-    duration: Annotated[
-        float | None, typer.Option("--duration", min=0, help="End after so many seconds.")
-    ] = None,
-    snapshots: Annotated[
-        Path, typer.Option("--snapshots", help="Folder for the snapshots that key s saves.")
-    ] = Path(),
-    json_output: JsonOption = False,
-) -> None:
-    """Stylize a camera, a clip or a stream as it plays.
-
-    In the window: q or Esc quits, s saves a snapshot, space pauses; n and p or 1 to 9 switch
-    between the styles of --model one,two.
-    """
-    from edge_style.live import Show, ShowOptions
-    from edge_style.pipeline import PipelineOptions
-
-    options = ShowOptions(
-        models=split_models(model),
-        source=source,
-        outputs=output or ["window"],
-        provider=provider,
-        size=size,
-        snapshots=snapshots,
-        pipeline=PipelineOptions(pace=not no_pace, max_frames=max_frames, duration_s=duration),
-    )
-    _run_show(Show(options, note=note, note_start=note_start), json_output)
-
-
-@app.command()
-def video(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", show_default=False)],
-    model: ModelOption,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="The clip to write: .mp4 .mkv .mov .avi .webm.")
-    ],
-    size: LiveSizeOption = None,
-    provider: ProviderOption = "auto",
-    json_output: JsonOption = False,
-) -> None:
-    """Stylize a clip: every frame once, with its sound."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    from edge_style.live import Show, ShowOptions
-    from edge_style.pipeline import PipelineOptions
-
-    models = split_models(model)
-    if len(models) > 1:
-        raise UsageError(f"a clip takes one style, --model names {len(models)}")
-    options = ShowOptions(
-        models=models,
-        source=str(clip),
-        outputs=[output],
-        provider=provider,
-        size=size,
-        is_conversion=True,
-        pipeline=PipelineOptions(pace=False, drop=False),
-    )
-    show = Show(options, note=note, note_start=note_start)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    is_hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
-        bar = progress.add_task("", total=None)
-        _run_show(
-            show,
-            json_output,
-            lambda frames: progress.update(bar, completed=frames, total=show.total_frames),
-        )
-
-
-def _run_show(
-    show: "Show", json_output: bool, on_frame: Callable[[int], None] | None = None
-) -> None:
-    """Run it, and print its figures, also when Ctrl-C was how it was to end."""
-    try:
-        show.run(on_frame)
-    finally:
-        ended_early = isinstance(sys.exc_info()[1], Exception)
-        if show.frames > 0 and not ended_early:
-            if json_output:
-                print_json(show.report())
-            else:
-                note(show.summary_line())
+app.command()(cam)
+app.command()(video)
 
 
 @app.command()

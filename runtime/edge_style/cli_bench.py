@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_style.cli import JsonOption, note, print_json, split_models
+from edge_style.cli_common import JsonOption, note, print_json, split_models
 from edge_style.errors import EdgeStyleError, SinkError
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ STAGES = ("capture", "pre", "infer", "post", "output")
 
 _KEPT = 65_536  # frames that percentiles cover: half an hour at 30 a second, in bounded memory
 _RECENT_S = 2.0
+_RECENT_ARRIVALS = 60
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,21 @@ class Summary:
         frames: frames delivered.
         fps: their rate between the first and the last, None below two frames.
         latency_ms: p50, p95 and p99 from capture to output, None without frames.
+        display_latency_ms: the same until all outputs were done, a window had painted: as felt.
+        arrived_fps: frames per second that the source gave, dropped ones too; None below two.
         stage_ms: median of each of `STAGES`, None where it was never measured.
     """
 
     frames: int
     fps: float | None
     latency_ms: dict[str, float | None]
+    display_latency_ms: dict[str, float | None]
+    arrived_fps: float | None
     stage_ms: dict[str, float | None]
 
 
 class Meter:
-    """Collects the times of each delivered frame. One thread records; any may read.
+    """Collects the times of each frame. Each thing is recorded by one thread; any may read.
 
     Args:
         clock: seconds, monotonic; a fake one in tests.
@@ -44,6 +49,11 @@ class Meter:
         self._last_s = 0.0
         self._recent_s: deque[float] = deque()
         self._latencies_ms: deque[float] = deque(maxlen=_KEPT)
+        self._shown_ms: deque[float] = deque(maxlen=_KEPT)
+        # Of a fixed length, so that the capture thread never takes away what another one reads.
+        self._arrivals_s: deque[float] = deque(maxlen=_RECENT_ARRIVALS)
+        self._arrived = 0
+        self._first_arrival_s = 0.0
         self._stages_ms: dict[str, deque[float]] = {name: deque(maxlen=_KEPT) for name in STAGES}
 
     def delivered(self, latency_ms: float) -> None:
@@ -59,6 +69,18 @@ class Meter:
         while len(self._recent_s) > 2 and now_s - self._recent_s[0] > _RECENT_S:
             self._recent_s.popleft()
 
+    def shown(self, latency_ms: float) -> None:
+        """Record that the last delivered frame was on the screen so long after its capture."""
+        self._shown_ms.append(latency_ms)
+
+    def arrived(self) -> None:
+        """Record that the source gave a frame now."""
+        now_s = self._clock()
+        if self._arrived == 0:
+            self._first_arrival_s = now_s
+        self._arrived += 1
+        self._arrivals_s.append(now_s)
+
     def spent(self, stage: str, duration_ms: float) -> None:
         """Record what one of `STAGES` took for one frame."""
         self._stages_ms[stage].append(duration_ms)
@@ -66,6 +88,7 @@ class Meter:
     def resumed_after(self, pause_s: float) -> None:
         """Leave a pause out of the frame rate."""
         self._first_s += pause_s
+        self._first_arrival_s += pause_s
         self._recent_s.clear()
 
     @property
@@ -85,15 +108,32 @@ class Meter:
             return None
         return _rate(len(self._recent_s), self._recent_s[-1] - self._recent_s[0])
 
+    @property
+    def arrived_fps(self) -> float | None:
+        """Frames per second that the source gave lately."""
+        arrivals_s = self._arrivals_s.copy()
+        return _rate(len(arrivals_s), arrivals_s[-1] - arrivals_s[0]) if arrivals_s else None
+
     def summary(self) -> Summary:
         """The figures so far; copies first, since other threads may still record."""
-        latencies = {f"p{rank}": _percentile(self._latencies_ms, rank) for rank in (50, 95, 99)}
-        stages = {name: _percentile(times, 50) for name, times in self._stages_ms.items()}
-        return Summary(self._frames, self.fps, latencies, stages)
+        arrivals_s = self._arrivals_s.copy()
+        arrived_s = arrivals_s[-1] - self._first_arrival_s if arrivals_s else 0.0
+        return Summary(
+            frames=self._frames,
+            fps=self.fps,
+            latency_ms=_percentiles(self._latencies_ms),
+            display_latency_ms=_percentiles(self._shown_ms),
+            arrived_fps=_rate(self._arrived, arrived_s),
+            stage_ms={name: _percentile(times, 50) for name, times in self._stages_ms.items()},
+        )
 
 
 def _rate(ticks: int, duration_s: float) -> float | None:
     return (ticks - 1) / duration_s if ticks > 1 and duration_s > 0 else None
+
+
+def _percentiles(values: deque[float]) -> dict[str, float | None]:
+    return {f"p{rank}": _percentile(values, rank) for rank in (50, 95, 99)}
 
 
 def _percentile(values: deque[float], rank: int) -> float | None:

@@ -188,9 +188,20 @@ class Stylizer:
         return self.spec.name
 
     @property
+    def title(self) -> str:
+        """Painting and painter, for people; the style's name where the file names no painting."""
+        painting = ", ".join(filter(None, (self.spec.painting, self.spec.artist)))
+        return painting or self.name
+
+    @property
     def precision(self) -> Precision:
         """Of the file's weights."""
         return self.spec.precision
+
+    @property
+    def fixed_size_px(self) -> tuple[int, int] | None:
+        """(width, height), if the model takes no other size."""
+        return self._format.fixed_size_px
 
     @property
     def styles(self) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from itertools import count
 import numpy as np
 import pytest
 
+from edge_style.controls import Command, Notice, ShowState
 from edge_style.errors import SinkError, SourceError, UsageError
 from edge_style.pipeline import PipelineOptions, PlainStylizer, Result, run_pipeline
-from edge_style.sinks import Command, Sink, StyledFrame
+from edge_style.sinks import Sink, StyledFrame
 from edge_style.sources import Frame, Source
 
 ALL = PipelineOptions(pace=False, drop=False)
@@ -56,6 +57,7 @@ class Collector(Sink):
     ) -> None:
         self.numbers: list[int] = []
         self.frames: list[StyledFrame] = []
+        self.states: list[ShowState] = []
         self._slow_s = slow_s
         self._commands = commands or {}
         self._fails_at = fails_at
@@ -67,8 +69,11 @@ class Collector(Sink):
         self.frames.append(frame)
         time.sleep(self._slow_s)
 
-    def poll(self) -> list[Command]:
-        return self._commands.pop(len(self.numbers), [])
+    def apply(self, state: ShowState) -> None:
+        self.states.append(state)
+
+    def poll(self) -> list[Command | Notice]:
+        return list(self._commands.pop(len(self.numbers), []))
 
 
 def stylizer(
@@ -238,11 +243,11 @@ def test_the_first_error_is_the_one_that_counts() -> None:
 
 
 def test_closing_the_window_ends_the_run_also_while_no_frames_come() -> None:
-    sink = Collector(commands={2: ["quit"]})
+    sink = Collector(commands={2: [Command("quit")]})
     run(Numbers(None), [sink], ALL)
     assert sink.numbers == [0, 1]
     start_s = time.perf_counter()
-    run(Numbers(None, fps=0.01), [Collector(commands={1: ["quit"]})])
+    run(Numbers(None, fps=0.01), [Collector(commands={1: [Command("quit")]})])
     assert time.perf_counter() - start_s < SOON_S
 
 
@@ -279,14 +284,14 @@ def test_a_pause_holds_a_clip_and_leaves_no_gap() -> None:
 
         paused_at_s = 0.0
 
-        def poll(self) -> list[Command]:
+        def poll(self) -> list[Command | Notice]:
             now_s = time.perf_counter()
             if len(self.numbers) == 5 and not self.paused_at_s:
                 self.paused_at_s = now_s
-                return ["pause"]
+                return [Command("pause")]
             if self.paused_at_s > 0 and now_s - self.paused_at_s > 0.3:
                 self.paused_at_s = float("inf")
-                return ["pause"]
+                return [Command("pause")]
             return []
 
     for live in (False, True):
@@ -305,7 +310,15 @@ def test_keys_switch_between_styles() -> None:
         stylizer(lambda image, level=level: np.full_like(image, level), str(level))
         for level in (10, 20, 30)
     ]
-    sink = Collector(commands={5: ["next"], 15: ["previous"], 25: ["previous"], 35: [1], 45: [7]})
+    sink = Collector(
+        commands={
+            5: [Command("next")],
+            15: [Command("previous")],
+            25: [Command("previous")],
+            35: [Command("style", 1)],
+            45: [Command("style", 7)],
+        }
+    )
     result = run(Numbers(60), [sink], ALL, styles)
     runs = [sink.numbers[0]]
     for number in sink.numbers:
@@ -313,7 +326,9 @@ def test_keys_switch_between_styles() -> None:
             runs.append(number)
     assert runs == [10, 20, 10, 30, 20]
     assert [frame.style for frame in sink.frames] == [str(number) for number in sink.numbers]
-    assert result.style == 1
+    assert result.style is not None
+    assert result.style.name == "20"
+    assert [state.notice for state in sink.states] == ["", "20", "10", "30", "20", "20"]
 
 
 def test_no_stylizer_is_a_mistake() -> None:

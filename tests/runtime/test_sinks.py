@@ -13,18 +13,23 @@ import pytest
 
 from edge_style.errors import SinkError
 from edge_style.images import read_image
-from edge_style.sinks import Sink, StreamInfo, StyledFrame, open_sink, video
-from edge_style.sinks.window import draw_lines
+from edge_style.sinks import Sink, StreamInfo, StyledFrame, conversion, open_sink, video
+from edge_style.sinks.overlay import draw_lines
 
 NTSC_FPS = 30000 / 1001
 CONVERSION = StreamInfo(fps=NTSC_FPS, recording=False)
+
+
+def without_pyav(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (video, conversion):
+        monkeypatch.setattr(module, "has_pyav", lambda: False)
 
 
 @pytest.fixture(params=["pyav", "opencv"])
 def encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With PyAV and without it."""
     if request.param == "opencv":
-        monkeypatch.setattr(video, "_has_pyav", lambda: False)
+        without_pyav(monkeypatch)
     return str(request.param)
 
 
@@ -161,7 +166,7 @@ def test_a_conversion_keeps_the_sound(tmp_path: Path, suffix: str, codec: str) -
 def test_without_pyav_the_missing_sound_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video, "_has_pyav", lambda: False)
+    without_pyav(monkeypatch)
     source = tmp_path / "source.mp4"
     write_clip_with_sound(source, "aac")
     sink = open_sink(str(tmp_path / "out.mp4"), StreamInfo(10, recording=False, clip=source))
@@ -257,8 +262,10 @@ def test_numbered_pictures_and_folders(tmp_path: Path) -> None:
         ("out.png", "out_%04d.png"),
         ("out_%d_%d.png", "number them"),
         ("out.doc", "--output takes window"),
-        ("virtual", "--output takes window"),
-        ("http://0.0.0.0:8080", "--output takes window"),
+        ("rtsp://0.0.0.0:8080", "--output takes window"),
+        ("http://localhost:8080/x", "http://HOST:PORT"),
+        ("http://localhost:x", "http://HOST:PORT"),
+        ("http://", "http://HOST:PORT"),
     ],
 )
 def test_mistakes_are_said_before_any_frame(
@@ -280,7 +287,7 @@ def test_a_missing_codec_is_said_before_any_frame(
     monkeypatch.setattr(av_writer, "_H264", ("libmissing264",))
     with pytest.raises(SinkError, match="libmissing264"):
         open_sink(str(tmp_path / "out.mp4"))
-    monkeypatch.setattr(video, "_has_pyav", lambda: False)
+    without_pyav(monkeypatch)
     monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda _: False)
     with pytest.raises(SinkError, match=r"edge-style\[video\]"):
         open_sink(str(tmp_path / "out.mp4"))

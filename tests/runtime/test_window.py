@@ -230,6 +230,161 @@ def looks_red(display: Display) -> bool:
     return bool(red > green)
 
 
+STILL_PX = (320, 240)
+LEFT, RIGHT = (90, 40, 30), (180, 170, 60)  # colours of its halves, red green blue
+
+
+def write_still_clip(path: Path) -> None:
+    """Half a minute of one picture of two halves, so that what keys change is all that changes."""
+    picture = np.empty((STILL_PX[1], STILL_PX[0], 3), np.uint8)
+    picture[:, :160], picture[:, 160:] = LEFT[::-1], RIGHT[::-1]
+    # By its many levels `picture_is_shown` knows a picture from a blank window.
+    picture[200:] = np.random.default_rng(0).integers(0, 240, (40, 320, 3), dtype=np.uint8)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, STILL_PX)
+    for _ in range(900):
+        writer.write(picture)
+    writer.release()
+
+
+def halves(display: Display) -> tuple[np.ndarray, np.ndarray]:
+    """Colours in the middle of the left and of the right half, below the figures."""
+    picture = display.screenshot()[80:180, :320].astype(float)
+    return picture[:, 60:100].mean(axis=(0, 1)), picture[:, 220:260].mean(axis=(0, 1))
+
+
+def shows(display: Display, left: object, right: object) -> bool:
+    found = halves(display)
+    wanted = np.asarray(left, float), np.asarray(right, float)
+    return all(np.abs(a - b).max() < 8 for a, b in zip(found, wanted, strict=True))
+
+
+def negative(colour: tuple[int, ...]) -> np.ndarray:
+    return 255 - np.asarray(colour, float)
+
+
+def recoloured(colour: tuple[int, ...]) -> np.ndarray:
+    """The colour with the light of its negative."""
+    light = float(np.dot(colour, (0.299, 0.587, 0.114)))
+    return np.clip(np.asarray(colour, float) + 255 - 2 * light, 0, 255)
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Path:
+    path = tmp_path / "still.avi"
+    write_still_clip(path)
+    return path
+
+
+def test_keys_for_strength_colours_mirror_and_split(
+    display: Display, start_cam: Start, still: Path
+) -> None:
+    process = start_cam("--source", str(still))
+
+    def press_and_see(keys: str, left: object, right: object) -> None:
+        for key in keys.split():
+            display.press(key)
+        wait_for(lambda: shows(display, left, right), process)
+
+    wait_for(lambda: shows(display, negative(LEFT), negative(RIGHT)), process)
+    press_and_see(
+        "minus minus minus minus",
+        0.6 * negative(LEFT) + 0.4 * np.array(LEFT),
+        0.6 * negative(RIGHT) + 0.4 * np.array(RIGHT),
+    )
+    press_and_see("plus plus plus plus", negative(LEFT), negative(RIGHT))
+    press_and_see("c", recoloured(LEFT), recoloured(RIGHT))
+    press_and_see("c", negative(LEFT), negative(RIGHT))
+    press_and_see("m", negative(RIGHT), negative(LEFT))
+    press_and_see("m", negative(LEFT), negative(RIGHT))
+    press_and_see("v", LEFT, negative(RIGHT))
+    press_and_see("bracketleft " * 8, negative(LEFT), negative(RIGHT))
+    press_and_see("bracketright " * 18, LEFT, RIGHT)
+    # The mouse drags the edge.
+    window = display.window()
+    place = ["mousemove", "--window", window]
+    display.xdotool(*place, "300", "120", "mousedown", "1", *place, "10", "120", "mouseup", "1")
+    wait_for(lambda: shows(display, negative(LEFT), negative(RIGHT)), process)
+    press_and_see("v", negative(LEFT), negative(RIGHT))
+    # A pause holds the picture; what is wanted of it changes all the same.
+    press_and_see("space m", negative(RIGHT), negative(LEFT))
+
+
+def test_keys_blend_two_styles_of_a_network(
+    display: Display, start_cam: Start, still: Path
+) -> None:
+    process = start_cam("--source", str(still), models="many.onnx")
+    wait_for(lambda: shows(display, LEFT, RIGHT), process)
+    for keys, share in (("b", 0.5), ("period", 0.6), ("comma comma comma", 0.3)):
+        for key in keys.split():
+            display.press(key)
+        left, right = (
+            (1 - share) * np.array(colour) + share * negative(colour) for colour in (LEFT, RIGHT)
+        )
+        wait_for(lambda left=left, right=right: shows(display, left, right), process)
+
+
+def white_letters(display: Display) -> int:
+    """Bright pixels; letters of a small window have few that are all white."""
+    return int((display.screenshot()[:190, :320] > 180).all(axis=2).sum())
+
+
+def geometry(display: Display) -> str:
+    return display.xdotool("getwindowgeometry", "--shell", display.window())
+
+
+def test_keys_for_figures_help_and_full_screen(
+    display: Display, start_cam: Start, still: Path
+) -> None:
+    process = start_cam("--source", str(still))
+    wait_for(lambda: white_letters(display) > 50, process)
+    display.press("i")
+    wait_for(lambda: white_letters(display) == 0, process)
+    display.press("h")
+    wait_for(lambda: white_letters(display) > 200, process)
+    dark = display.screenshot()[200:240, 4:20].mean()
+    assert dark < 0.5 * negative(LEFT).mean(), "the picture steps back behind the help"
+    display.press("h")
+    wait_for(lambda: white_letters(display) == 0, process)
+    display.press("f")
+    wait_for(lambda: f"WIDTH={SCREEN_PX[0]}" in geometry(display), process)
+    display.press("f")
+    wait_for(lambda: f"WIDTH={SCREEN_PX[0]}" not in geometry(display), process)
+    display.press("q")
+    status, _, errors = finish(process)
+    assert status == 0, errors
+
+
+def test_a_key_starts_and_stops_a_recording(
+    display: Display, start_cam: Start, still: Path, tmp_path: Path
+) -> None:
+    process = start_cam("--source", str(still), "--snapshots", str(tmp_path))
+    display.press("r")
+    wait_for(lambda: list(tmp_path.glob("*edge-style-negative-*.mp4")), process)
+    display.press("r")
+    wait_for(lambda: list(tmp_path.glob("edge-style-negative-*.mp4")), process)
+    display.press("q")
+    status, _, errors = finish(process)
+    assert status == 0, errors
+    (clip,) = tmp_path.glob("*.mp4")
+    found, image = cv2.VideoCapture(str(clip)).read()
+    assert found
+    assert np.abs(image[120, 40, ::-1] - negative(LEFT)).max() < 12
+
+
+def test_options_set_what_keys_change(display: Display, start_cam: Start, still: Path) -> None:
+    options = ["--strength", "0.5", "--mirror", "--split", "0.4", "--no-figures", "--full-screen"]
+    process = start_cam("--source", str(still), *options)
+    wait_for(lambda: f"WIDTH={SCREEN_PX[0]}" in geometry(display), process)
+
+    def is_as_asked() -> bool:
+        picture = display.screenshot().astype(float)
+        left, right = picture[384, 100], picture[384, 900]
+        half = 0.5 * np.array(LEFT) + 0.5 * negative(LEFT)
+        return bool(np.abs(left - RIGHT).max() < 8 and np.abs(right - half).max() < 8)
+
+    wait_for(is_as_asked, process)
+
+
 def test_closing_the_window_with_the_mouse_quits(display: Display, start_cam: Start) -> None:
     process = start_cam()
     display.ask_to_close(int(display.window()))

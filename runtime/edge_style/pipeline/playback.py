@@ -47,6 +47,7 @@ class Playback:
         """End the iteration, also one that is waiting."""
         self._stop.set()
         self._running.set()
+        self._source.interrupt()
 
     def __iter__(self) -> Iterator[Frame]:
         """The source's frames, without those that a camera gives during a pause."""

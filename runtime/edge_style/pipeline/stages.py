@@ -1,10 +1,12 @@
 """What a pipeline asks of a stylizer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from edge_style.controls import Style
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 
@@ -14,15 +16,23 @@ class StagedStylizer(Protocol):
 
     @property
     def name(self) -> str:
-        """The style's name."""
+        """The network's name."""
+
+    @property
+    def title(self) -> str:
+        """Painting and painter, for people."""
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of the styles of a many-style network; empty for others."""
 
     provider: str
 
     def prepare(self, frame: Image) -> Any:
         """First step, for the frame: resizing, conversion."""
 
-    def infer(self, prepared: Any) -> Any:
-        """Second step: the network."""
+    def infer(self, prepared: Any, style: Sequence[float] | None = None) -> Any:
+        """Second step: the network, with weights over the styles of a many-style one."""
 
     def finish(self, inferred: Any, frame: Image) -> Image:
         """Last step: back to a picture."""
@@ -33,17 +43,36 @@ class PlainStylizer:
 
     def __init__(self, function: Callable[[Image], Image], name: str = "") -> None:
         self._function = function
-        self.name = name
+        self.name = self.title = name
+        self.styles: tuple[str, ...] = ()
         self.provider = ""
 
     def prepare(self, frame: Image) -> Image:
         """Nothing to do."""
         return frame
 
-    def infer(self, prepared: Image) -> Image:
+    def infer(
+        self,
+        prepared: Image,
+        style: Sequence[float] | None = None,  # noqa: ARG002 - as the protocol says
+    ) -> Image:
         """All of it."""
         return self._function(prepared)
 
     def finish(self, inferred: Image, frame: Image) -> Image:  # noqa: ARG002 - as the protocol says
         """Nothing to do."""
         return inferred
+
+
+def list_styles(stylizers: Sequence[StagedStylizer]) -> tuple[Style, ...]:
+    """All styles of all networks, as a user chooses from them."""
+    listed: list[Style] = []
+    for network, stylizer in enumerate(stylizers):
+        names = stylizer.styles
+        if len(names) < 2:
+            listed.append(Style(stylizer.name, stylizer.title, network))
+            continue
+        listed += [
+            Style(name, name, network, index, len(names)) for index, name in enumerate(names)
+        ]
+    return tuple(listed)

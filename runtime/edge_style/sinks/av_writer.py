@@ -1,12 +1,13 @@
 """Encodes clips with PyAV: H.264 or VP9, each frame at its own time, with sound."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from edge_style.errors import SinkError
@@ -17,8 +18,10 @@ _CLOCK_HZ = 90_000  # about; the next multiple of the frame rate, so that regula
 _ITU_601 = 5  # the matrix of OpenCV's RGB to YUV
 _BT_709 = 1  # primaries and transfer curve, close to those of screens
 _STUDIO_RANGE = 1
+_FRAGMENT_S = 0.5  # what is in a fragment is on the disk when the next one begins
+_KEYFRAME_S = 1.0
 
-_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi", ".webm": "webm"}
+CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi", ".webm": "webm"}
 # Best first; builds without x264 exist.
 _H264 = ("libx264", "libopenh264")
 _ENCODERS = {".webm": ("libvpx-vp9", "libvpx")}
@@ -27,7 +30,33 @@ _OPTIONS = {
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "24", "b": "0"},
     "libvpx": {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "8M"},
 }
+# In a recording no frame waits in the encoder, and the network needs the processor more than the
+# file needs to be small.
+_RECORDING_OPTIONS = {
+    "libx264": {"tune": "zerolatency", "preset": "superfast", "forced-idr": "1"},
+    "libvpx-vp9": {"lag-in-frames": "0"},
+    "libvpx": {"lag-in-frames": "0"},
+}
 _FALLBACK_OPTIONS = {"b": "8M"}
+
+
+@dataclass(frozen=True)
+class WriterOptions:
+    """How a file is written.
+
+    Attributes:
+        is_fragmented: what was written stays playable if the process is killed.
+        is_live: frames come now, so that speed counts more than size.
+        keeps_sound: the sound of the stream's clip goes along.
+        suffix: of the clip that is made in the end, which chooses the encoder; None: the file's.
+        comment: a line for the file's metadata.
+    """
+
+    is_fragmented: bool = False
+    is_live: bool = False
+    keeps_sound: bool = True
+    suffix: str | None = None
+    comment: str = ""
 
 
 def find_encoder(suffix: str) -> str:
@@ -49,36 +78,41 @@ def find_encoder(suffix: str) -> str:
 class AvWriter:
     """Encodes frames of one size into a file. Errors of the file system are `OSError`s."""
 
-    def __init__(self, path: Path, size_px: tuple[int, int], stream: StreamInfo) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size_px: tuple[int, int],
+        stream: StreamInfo,
+        options: WriterOptions | None = None,
+    ) -> None:
+        self._options = options = options or WriterOptions()
         self._rate = Fraction(stream.fps).limit_denominator(1001)
-        suffix = path.suffix
+        suffix = path.suffix.lower()
         # AVI knows frame numbers only, no times.
         ticks = 1 if suffix == ".avi" else max(1, round(_CLOCK_HZ / self._rate.numerator))
         self._time_base = (
             1 / self._rate if ticks == 1 else Fraction(1, self._rate.numerator * ticks)
         )
         self._first_s: float | None = None
+        self._last_s = 0.0
         self._last_pts = -1
+        self._key_s = float("-inf")
         self._container = av.open(
-            str(path), "w", format=_FORMATS[suffix], options=_container_options(suffix, stream)
+            str(path), "w", format=CONTAINERS[suffix], options=_container_options(suffix, options)
         )
-        self._video = self._add_video(find_encoder(suffix), size_px, stream, suffix)
+        if options.comment:
+            self._container.metadata["comment"] = options.comment
+        self._video = self._add_video(find_encoder(options.suffix or suffix), size_px, suffix)
         self._sound: SoundTrack | None = None
-        if stream.clip is not None and not stream.recording:
+        if stream.clip is not None and options.keeps_sound:
             self._sound = SoundTrack(stream.clip, self._container)
 
-    def _add_video(
-        self, encoder: str, size_px: tuple[int, int], stream: StreamInfo, suffix: str
-    ) -> VideoStream:
+    def _add_video(self, encoder: str, size_px: tuple[int, int], suffix: str) -> VideoStream:
         options = dict(_OPTIONS.get(encoder, _FALLBACK_OPTIONS))
-        if suffix == ".avi":
-            options["bf"] = "0"
-        if stream.recording:
-            # Each second becomes playable when it is over, and no frame waits in the encoder.
-            options["g"] = str(max(1, round(stream.fps)))
-            if encoder == "libx264":
-                # The network needs the processor more than the file needs to be small.
-                options |= {"tune": "zerolatency", "preset": "superfast"}
+        if self._options.is_live:
+            options |= _RECORDING_OPTIONS.get(encoder, {})
+        if (self._options.suffix or suffix) == ".avi":
+            options["bf"] = "0"  # it has no place for times of display
         video = self._container.add_stream(encoder, rate=self._rate, options=options)
         if not isinstance(video, VideoStream):
             raise SinkError(f"PyAV's {encoder} is no video encoder")
@@ -89,6 +123,9 @@ class AvWriter:
         context.color_range = _STUDIO_RANGE
         context.colorspace = _ITU_601
         context.color_primaries = context.color_trc = _BT_709
+        if self._options.is_fragmented and not self._options.is_live:
+            # Whoever goes on with a broken file begins at a keyframe.
+            context.gop_size = max(1, round(2 * float(self._rate)))
         return video
 
     @property
@@ -98,15 +135,22 @@ class AvWriter:
 
     def write(self, image: Image, time_s: float) -> None:
         """Encode uint8 [H, W, 3] RGB with even sides. Times count from the first frame's."""
-        self._first_s = time_s if self._first_s is None else self._first_s
+        if self._first_s is None:
+            self._first_s = time_s
+            if self._sound is not None:
+                self._sound.start_at(time_s)
         place_s = time_s - self._first_s
         pts = max(self._last_pts + 1, round(place_s / self._time_base))
-        self._last_pts = pts
+        self._last_pts, self._last_s = pts, place_s
         # OpenCV converts several times faster than FFmpeg's scaler.
         yuv = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         frame = VideoFrame.from_ndarray(yuv, format="yuv420p")
         frame.pts = pts
         frame.time_base = self._time_base
+        if self._options.is_live and place_s - self._key_s >= _KEYFRAME_S:
+            # By the clock: frames of a slow network are far apart.
+            self._key_s = place_s
+            frame.pict_type = PictureType.I
         if self._sound is not None:
             self._sound.copy_until(place_s)
         self._encode(frame)
@@ -121,17 +165,24 @@ class AvWriter:
     def close(self) -> None:
         """Finish the file."""
         try:
-            if self._sound is not None:
+            if self._sound is not None and self._options.is_live:
+                self._sound.copy_until(self._last_s + 1 / self._rate)
+                self._sound.end()
+            elif self._sound is not None:
                 self._sound.finish()
             self._encode(None)
         finally:
             self._container.close()
 
 
-def _container_options(suffix: str, stream: StreamInfo) -> dict[str, str]:
-    if not stream.recording:
-        return {"movflags": "faststart"} if suffix in (".mp4", ".mov") else {}
-    options = {"flush_packets": "1"}
-    if suffix in (".mp4", ".mov"):
-        options["movflags"] = "frag_keyframe+empty_moov+default_base_moof"
-    return options
+def _container_options(suffix: str, options: WriterOptions) -> dict[str, str]:
+    is_mp4 = suffix in (".mp4", ".mov")
+    if not options.is_fragmented:
+        return {"movflags": "faststart"} if is_mp4 else {}
+    found = {"flush_packets": "1"}
+    if is_mp4:
+        found["movflags"] = "frag_keyframe+empty_moov+default_base_moof"
+        found["frag_duration"] = str(round(_FRAGMENT_S * 1e6))
+    elif suffix in (".mkv", ".webm"):
+        found["cluster_time_limit"] = str(round(_FRAGMENT_S * 1e3))
+    return found

@@ -4,17 +4,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_style.controls import Command, Notice, ShowState
 from edge_style.errors import SinkError
 
 Image: TypeAlias = npt.NDArray[np.uint8]
-
-# What a user at a sink may want: a number chooses a style, counted from 0.
-Command: TypeAlias = Literal["quit", "pause", "next", "previous"] | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +22,14 @@ class StyledFrame:
     Attributes:
         image: uint8 [H, W, 3], RGB, 0..255. Sinks share it and must not write to it.
         time_s: its place in the stream.
-        latency_ms: from capture to now.
+        latency_ms: from capture to the screen, as the frame before this one had it.
         fps: frames per second lately, None before there is a rate.
-        style: name of the style.
+        style: name of the style, as in file names.
         provider: where the network ran.
+        title: style and painter, for people.
+        network_px: (width, height) at which the network ran, None where that is not known.
+        arrived_fps: frames per second that the source gave lately, dropped ones too.
+        is_repeat: the same moment as before, drawn anew in a pause because the controls changed.
     """
 
     image: Image
@@ -36,6 +38,10 @@ class StyledFrame:
     fps: float | None = None
     style: str = ""
     provider: str = ""
+    title: str = ""
+    network_px: tuple[int, int] | None = None
+    arrived_fps: float | None = None
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,22 +53,26 @@ class StreamInfo:
         recording: frames come from something that happens now. They keep the moments they came
             at, and what was recorded is kept whatever ends it. Otherwise an output is a
             conversion: every frame once, and no file unless it is complete.
-        clip: file that the frames come from. It is not overwritten, and a conversion keeps its
-            sound.
+        clip: file that the frames come from. It is not overwritten, and its sound is kept.
+        job: what a conversion is, all that its frames depend on; a broken one goes on only with
+            parts of the same job.
     """
 
     fps: float = 30.0
     recording: bool = True
     clip: Path | None = None
+    job: str = ""
 
 
 class Sink(ABC):
     """Takes frames inside a `with` block; what can be checked before is checked on construction.
 
     Attributes:
+        greeting: what the user should hear of when it is open, a line.
         notes: what the user should hear of when all is done, one line each.
     """
 
+    greeting: str = ""
     notes: tuple[str, ...] = ()
 
     def open(self) -> None:  # noqa: B027 - most sinks have nothing to get ready
@@ -80,7 +90,10 @@ class Sink(ABC):
             SinkError: it cannot be delivered, for example because the disk is full.
         """
 
-    def poll(self) -> list[Command]:
+    def apply(self, state: ShowState) -> None:  # noqa: B027 - most sinks look the same whatever is wanted
+        """Something changed. Called before the first frame, and then between frames."""
+
+    def poll(self) -> list[Command | Notice]:
         """What the user wants since the last call. Called often, also while no frames come."""
         return []
 

@@ -1,6 +1,5 @@
 """Carries the sound of a clip over into another."""
 
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -12,10 +11,10 @@ from edge_style.errors import SinkError
 
 
 class SoundTrack:
-    """The first sound track of a clip, copied as it is where the target's format knows its codec.
+    """The first sound track of a clip: copied as it is where the target's format knows its codec.
 
     Attributes:
-        notes: why the sound is missing, where it is.
+        notes: why the sound is missing or another one.
     """
 
     def __init__(self, clip: Path, target: OutputContainer) -> None:
@@ -32,18 +31,30 @@ class SoundTrack:
             self._source.close()
             return
         self._input = self._source.streams.audio[0]
-        videos = self._source.streams.video
-        # The frames count from the first one, which need not be at zero.
-        self._start_s = Fraction(0)
-        if videos and videos[0].start_time and videos[0].time_base:
-            self._start_s = videos[0].start_time * videos[0].time_base
-        self._is_copied = self._input.codec_context.name in target.supported_codecs
+        self._start_s = start_of_video_s(self._source)
+        codec = self._input.codec_context.name
+        self._is_copied = codec in target.supported_codecs
         if self._is_copied:
             self._output = target.add_stream_from_template(self._input)
         else:
             self._output = _add_encoder(target, self._input)
+            name = self._output.codec_context.name.removeprefix("lib")
+            self.notes = (f"the sound was encoded anew, as {name}: .{target.format.name} "
+                          f"files hold no {codec}",)  # fmt: skip
         self._packets = self._source.demux(self._input)
         self._is_done = False
+
+    def start_at(self, time_s: float) -> None:
+        """Begin so long after the clip's first frame. Before anything is copied."""
+        if self._is_done or time_s <= 0:
+            return
+        self._start_s += time_s
+        for packet in self._packets:
+            if packet.pts is None or packet.time_base is None:
+                continue
+            if packet.pts * packet.time_base >= self._start_s:
+                self._waiting = packet
+                return
 
     def copy_until(self, time_s: float) -> None:
         """Copy what belongs before this time, so that sound and frames lie close in the file."""
@@ -51,7 +62,7 @@ class SoundTrack:
             packet = self._waiting or next(self._packets, None)
             self._waiting = None
             if packet is None:
-                self._end()
+                self.end()
                 return
             if packet.pts is not None and packet.time_base is not None:
                 start_s = packet.pts * packet.time_base - self._start_s
@@ -67,6 +78,10 @@ class SoundTrack:
     def _copy(self, packet: "Packet[AudioStream]") -> None:
         if not self._is_copied:
             for frame in packet.decode():
+                if self._start_s > 0 and frame.pts is not None and frame.time_base is not None:
+                    frame.pts -= round(self._start_s / frame.time_base)
+                    if frame.pts < 0:
+                        continue
                 self._target.mux(self._output.encode(frame))
         elif packet.dts is not None and packet.pts is not None and packet.time_base is not None:
             shift = round(self._start_s / packet.time_base)
@@ -75,11 +90,22 @@ class SoundTrack:
             packet.stream = self._output
             self._target.mux(packet)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Copy no more."""
+        if self._is_done:
+            return
         self._is_done = True
         if not self._is_copied:
             self._target.mux(self._output.encode(None))
         self._source.close()
+
+
+def start_of_video_s(container: "av.container.InputContainer") -> float:
+    """Time of the first frame, which need not be zero: what frames count from."""
+    videos = container.streams.video
+    if videos and videos[0].start_time and videos[0].time_base:
+        return float(videos[0].start_time * videos[0].time_base)
+    return 0.0
 
 
 def _add_encoder(target: OutputContainer, source: AudioStream) -> AudioStream:

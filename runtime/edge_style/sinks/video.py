@@ -1,7 +1,8 @@
-"""Video files as an output."""
+"""Recordings: video files that grow while something happens."""
 
 import importlib.util
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from edge_style.images import ensure_folder
 from edge_style.sinks.base import Image, Sink, StreamInfo, StyledFrame
 from edge_style.sinks.cv_writer import CvWriter, check_encoder
 
+NO_SOUND = "sound is kept only with PyAV: pip install 'edge-style[video]'"
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 
 
@@ -27,91 +29,116 @@ class Writer(Protocol):
 
 
 class VideoSink(Sink):
-    """A clip, H.264 where PyAV is installed, else what OpenCV can encode.
+    """A recording, H.264 where PyAV is installed, else what OpenCV can encode.
 
-    It is written beside its target and takes the target's name when it is finished, so that a
-    broken conversion leaves nothing. A recording is kept whatever ended it, since what it shows
-    does not come back; as `.mp4` and `.mkv` it is playable while it grows, under the name
-    `.NAME.PID.part.SUFFIX`.
+    With PyAV it grows under its own name and is playable whatever ends it, kill -9 included: `.mp4`
+    and `.mov` files are fragmented, `.mkv` and `.webm` files have short clusters, so that no more
+    than the last second is lost. OpenCV's files are readable only when they are finished; those
+    grow as `.NAME.PID.part.SUFFIX` and take the name then.
 
     H.264 takes even sides only: odd ones gain a pixel, a copy of the last. Frames of another size
     than the first are fitted into it, with black bars.
     """
 
     def __init__(self, path: Path, stream: StreamInfo) -> None:
+        check_target(path, stream)
         self._path = path
-        self._partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix.lower()}")
+        self._has_pyav = has_pyav()
+        partial = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix.lower()}")
+        self._file = path if self._has_pyav else partial
         self._stream = stream
-        self._size_px: tuple[int, int] | None = None
+        self._shape = Shape()
         self._writer: Writer | None = None
-        try:
-            ensure_folder(path.parent)
-        except ImageError as error:
-            raise SinkError(str(error)) from error
-        if stream.clip is not None and _is_same_file(path, stream.clip):
-            raise SinkError(f"'{path}' is the clip that is read: give the output another name")
-        if stream.clip is not None and not stream.recording and not _has_pyav():
-            self.notes = ("sound is kept only with PyAV: pip install 'edge-style[video]'",)
-        self._check_codec()
-
-    def _check_codec(self) -> None:
-        if _has_pyav():
+        if self._has_pyav:
             from edge_style.sinks.av_writer import find_encoder  # noqa: PLC0415 - optional
 
-            find_encoder(self._path.suffix.lower())
+            find_encoder(path.suffix.lower())
         else:
-            check_encoder(self._partial)
+            check_encoder(partial)
+            if stream.clip is not None:
+                self.notes = (NO_SOUND,)
 
     def open(self) -> None:
+        is_new = not self._file.exists()
         try:
-            self._partial.touch()
+            with self._file.open("ab"):
+                pass
+            if is_new:
+                self._file.unlink()
         except OSError as error:
             raise SinkError(f"cannot write '{self._path}': {error.strerror}") from error
 
     def write(self, frame: StyledFrame) -> None:
-        image = frame.image
-        if self._size_px is None:
-            self._size_px = (image.shape[1], image.shape[0])
-        image = _pad_to_even(_fit(image, self._size_px))
+        if frame.is_repeat:
+            return
+        image = self._shape.fit(frame.image)
         try:
             if self._writer is None:
-                self._writer = self._new_writer(image)
+                self._writer = self._new_writer((image.shape[1], image.shape[0]))
             self._writer.write(image, frame.time_s)
         except (OSError, cv2.error) as error:
-            raise SinkError(f"cannot write '{self._path}': {_reason(error)}") from error
+            raise SinkError(f"cannot write '{self._path}': {reason_of(error)}") from error
 
-    def _new_writer(self, image: Image) -> Writer:
-        size_px = (image.shape[1], image.shape[0])
-        if _has_pyav():
-            from edge_style.sinks.av_writer import AvWriter  # noqa: PLC0415 - optional
+    def _new_writer(self, size_px: tuple[int, int]) -> Writer:
+        if not self._has_pyav:
+            return CvWriter(self._file, size_px, self._stream)
+        from edge_style.sinks.av_writer import AvWriter, WriterOptions  # noqa: PLC0415 - optional
 
-            return AvWriter(self._partial, size_px, self._stream)
-        return CvWriter(self._partial, size_px, self._stream)
+        options = WriterOptions(is_fragmented=True, is_live=True)
+        return AvWriter(self._file, size_px, self._stream, options)
 
-    def close(self, *, failed: bool) -> None:
+    def close(self, *, failed: bool) -> None:  # noqa: ARG002 - what was recorded is kept
         writer, self._writer = self._writer, None
+        if writer is None:
+            return
         try:
-            if writer is not None:
-                writer.close()
-                self.notes += getattr(writer, "notes", ())
+            writer.close()
+            self.notes += getattr(writer, "notes", ())
+            if self._file.stat().st_size == 0:
+                self._file.unlink()
+            elif self._file != self._path:
+                self._file.replace(self._path)
         except (OSError, cv2.error) as error:
-            failed = True
-            raise SinkError(f"cannot write '{self._path}': {_reason(error)}") from error
-        finally:
-            is_kept = writer is not None and (self._stream.recording or not failed)
-            self._settle(is_kept=is_kept)
+            self._keep_what_there_is()
+            raise SinkError(f"cannot write '{self._path}': {reason_of(error)}") from error
 
-    def _settle(self, *, is_kept: bool) -> None:
-        try:
-            if is_kept and self._partial.stat().st_size > 0:
-                self._partial.replace(self._path)
-            else:
-                self._partial.unlink(missing_ok=True)
-        except OSError as error:
-            raise SinkError(f"cannot write '{self._path}': {error.strerror}") from error
+    def _keep_what_there_is(self) -> None:
+        with suppress(OSError):
+            if self._file.stat().st_size == 0:
+                self._file.unlink()
+            elif self._file != self._path:
+                self._file.replace(self._path)
 
 
-def _has_pyav() -> bool:
+class Shape:
+    """Brings all frames to the size of the first one, with even sides."""
+
+    def __init__(self) -> None:
+        self._size_px: tuple[int, int] | None = None
+
+    def fit(self, image: Image) -> Image:
+        """A frame as it is to be encoded."""
+        if self._size_px is None:
+            self._size_px = (image.shape[1], image.shape[0])
+        return _pad_to_even(_fit(image, self._size_px))
+
+
+def check_target(path: Path, stream: StreamInfo) -> None:
+    """Check what can be checked before there are frames.
+
+    Raises:
+        SinkError: there is no such folder, or the target is the clip itself.
+    """
+    try:
+        ensure_folder(path.parent)
+    except ImageError as error:
+        raise SinkError(str(error)) from error
+    if stream.clip is not None and _is_same_file(path, stream.clip):
+        raise SinkError(f"'{path}' is the clip that is read: give the output another name")
+
+
+def has_pyav() -> bool:
+    """Whether PyAV is installed."""
     return importlib.util.find_spec("av") is not None
 
 
@@ -119,7 +146,8 @@ def _is_same_file(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What went wrong, without the words that Python puts around it."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 

@@ -2,116 +2,101 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from edge_style.errors import ImageError, SinkError
-from edge_style.images import ensure_folder, write_image
-from edge_style.sinks.base import Command, Image, Sink, StyledFrame
-from edge_style.sinks.x11 import display_answers
+from edge_style.controls import Command, Controls, Notice, ShowState
+from edge_style.errors import SinkError
+from edge_style.sinks.base import Image, Sink, StyledFrame
+from edge_style.sinks.keys import command_for
+from edge_style.sinks.overlay import Overlay
+from edge_style.sinks.x11 import bare_screen_px, display_answers
 
 TITLE = "edge-style"
 _OTHER_OUTPUTS = "use --output FILE.mp4, --output out_%04d.png or --output null"
-_NOTICE_S = 2.0
-_ESC = 27
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 class WindowSink(Sink):
-    """Shows frames with their figures, and hears keys. Belongs to the main thread.
+    """Shows frames with their figures, and hears keys and the mouse. Belongs to the main thread."""
 
-    Args:
-        snapshots: folder that `s` saves into.
-    """
-
-    def __init__(self, snapshots: Path) -> None:
+    def __init__(self) -> None:
         _check_display()
-        try:
-            ensure_folder(snapshots)
-        except ImageError as error:
-            raise SinkError(f"snapshots: {error}") from error
-        self._snapshots = snapshots
+        self._overlay = Overlay()
+        self._controls = Controls()
         self._last: StyledFrame | None = None
-        self._is_paused = False
         self._is_open = False
-        self._notice = ""
-        self._notice_until_s = 0.0
+        self._is_full_screen = False
         self._shown: Image | None = None
+        self._drags: list[Command | Notice] = []
 
     def open(self) -> None:
         _quiet_qt_about_fonts()
         try:
             cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            cv2.setMouseCallback(TITLE, self._hear_mouse)
         except cv2.error as error:
             raise SinkError(
                 f"this build of OpenCV has no windows (opencv-python has): {_OTHER_OUTPUTS}"
             ) from error
         self._is_open = True
+        self._fill_screen()
 
     def write(self, frame: StyledFrame) -> None:
-        if self._last is None:
+        if self._last is None and not self._is_full_screen:
             height, width = frame.image.shape[:2]
             cv2.resizeWindow(TITLE, width, height)
         self._last = frame
         self._show(frame)
 
+    def apply(self, state: ShowState) -> None:
+        self._controls = state.controls
+        self._overlay.apply(state)
+        if self._is_open:
+            self._fill_screen()
+            if self._last is not None:
+                self._show(self._last)
+
     def _show(self, frame: StyledFrame) -> None:
         self._shown = np.asarray(
             cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR, dst=self._shown), np.uint8
         )
-        lines = [_figures(frame)]
-        if time.perf_counter() < self._notice_until_s:
-            lines.append(self._notice)
-        if self._is_paused:
-            lines.append("paused")
-        draw_lines(self._shown, lines)
+        self._overlay.draw(self._shown, frame)
         cv2.imshow(TITLE, self._shown)
 
-    def poll(self) -> list[Command]:
+    def _fill_screen(self) -> None:
+        wanted = self._controls.is_full_screen
+        if wanted == self._is_full_screen:
+            return
+        self._is_full_screen = wanted
+        mode = cv2.WINDOW_FULLSCREEN if wanted else cv2.WINDOW_NORMAL
+        cv2.setWindowProperty(TITLE, cv2.WND_PROP_FULLSCREEN, mode)
+        screen_px = bare_screen_px() if sys.platform.startswith("linux") else None
+        if screen_px is None:
+            return
+        if wanted:
+            cv2.moveWindow(TITLE, 0, 0)
+            cv2.resizeWindow(TITLE, *screen_px)
+        elif self._last is not None:
+            cv2.resizeWindow(TITLE, self._last.image.shape[1], self._last.image.shape[0])
+
+    def poll(self) -> list[Command | Notice]:
         if not self._is_open:
             return []
         key = cv2.pollKey()
         # A window that the mouse closed would come back with the next imshow.
         if not _is_visible():
-            return ["quit"]
-        command = self._command(key & 0xFF) if key >= 0 else None
-        return [] if command is None else [command]
+            return [Command("quit")]
+        wishes, self._drags = self._drags, []
+        command = command_for(chr(key & 0xFF)) if key >= 0 else None
+        return wishes if command is None else [*wishes, command]
 
-    def _command(self, key: int) -> Command | None:
-        letter = chr(key).lower()
-        if key == _ESC or letter == "q":
-            return "quit"
-        if letter == " ":
-            self._is_paused = not self._is_paused
-            self._refresh()
-            return "pause"
-        if letter == "s":
-            self._save_snapshot()
-            return None
-        if letter in "np":
-            return "next" if letter == "n" else "previous"
-        return int(letter) - 1 if letter in "123456789" else None
-
-    def _refresh(self) -> None:
-        if self._last is not None:
-            self._show(self._last)
-
-    def _save_snapshot(self) -> None:
-        if self._last is None:
-            return
-        path = _new_name(self._snapshots, self._last.style)
-        try:
-            write_image(path, self._last.image)
-        except ImageError as error:
-            # A full disk is no reason to end the show.
-            self._notice = f"not saved: {error}"
-        else:
-            self._notice = f"saved {path.name}"
-        self._notice_until_s = time.perf_counter() + _NOTICE_S
-        self._refresh()
+    def _hear_mouse(self, _event: int, x: int, _y: int, flags: int, _data: object) -> None:
+        """Drag the edge of the split view. OpenCV calls this inside `pollKey`."""
+        if flags & cv2.EVENT_FLAG_LBUTTON and self._controls.is_split and self._last is not None:
+            # Only the newest place counts.
+            self._drags = [Command("edge", x / self._last.image.shape[1])]
 
     def close(self, *, failed: bool) -> None:  # noqa: ARG002 - a window goes away either way
         if self._is_open:
@@ -122,54 +107,12 @@ class WindowSink(Sink):
                 cv2.pollKey()
 
 
-def draw_lines(image: Image, lines: list[str]) -> None:
-    """Write lines of text into the top left corner, white with a dark outline.
-
-    Args:
-        image: uint8 [H, W, 3], written to.
-        lines: ASCII. One that is too long for the picture is set in smaller letters.
-    """
-    top = 4
-    for line in lines:
-        scale = max(0.5, min(1.5, image.shape[0] / 700))
-        (width, height), below = cv2.getTextSize(line, _FONT, scale, 1)
-        room = image.shape[1] - 16
-        if width > room > 0:
-            scale *= room / width
-            (width, height), below = cv2.getTextSize(line, _FONT, scale, 1)
-        rows = height + below + 6
-        band = image[top : top + rows, 4 : 4 + width + 12]
-        text = np.zeros(band.shape[:2], np.uint8)
-        cv2.putText(text, line, (4, height + 3), _FONT, scale, 255, 1, cv2.LINE_AA)
-        # Letters drawn twice in two weights lie beside each other: OpenCV 5 spaces them by weight.
-        outline = cv2.dilate(text, np.ones((3, 3), np.uint8))
-        darkened = band.astype(np.uint16) * (255 - outline[..., None].astype(np.uint16)) // 255
-        band[:] = darkened + text[..., None]
-        top += rows
-
-
 def _is_visible() -> bool:
     try:
         return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
     except cv2.error:
         # Qt is gone with its last window.
         return False
-
-
-def _figures(frame: StyledFrame) -> str:
-    rate = "-" if frame.fps is None else f"{frame.fps:.1f}"
-    parts = [f"{rate} fps", f"{frame.latency_ms:.0f} ms", frame.style, frame.provider]
-    return "  ".join(part for part in parts if part)
-
-
-def _new_name(folder: Path, style: str) -> Path:
-    stem = "-".join(part for part in ("edge-style", style, time.strftime("%Y%m%d-%H%M%S")) if part)
-    path = folder / f"{stem}.png"
-    number = 2
-    while path.exists():
-        path = folder / f"{stem}-{number}.png"
-        number += 1
-    return path
 
 
 def _check_display() -> None:

@@ -10,6 +10,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edge_style.errors import SourceError
+
 Image: TypeAlias = npt.NDArray[np.uint8]
 
 
@@ -42,6 +44,7 @@ class Source(ABC):
         size_px: (width, height) of the frames, None where they differ or it is not known yet.
         frame_count: number of frames as the source states it, None if it does not.
         clip: the file that the frames come from, whose sound goes with them.
+        trouble: why no frames come for now, for people; empty while they do.
     """
 
     description: str
@@ -50,6 +53,7 @@ class Source(ABC):
     size_px: tuple[int, int] | None = None
     frame_count: int | None = None
     clip: Path | None = None
+    trouble: str = ""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
@@ -58,6 +62,18 @@ class Source(ABC):
         Raises:
             SourceError: the source broke down half-way, for example was unplugged.
         """
+
+    def skip(self, frames: int) -> None:
+        """Leave out so many frames at the start; the others keep their times. Before reading.
+
+        Raises:
+            SourceError: this source cannot.
+        """
+        if frames:
+            raise SourceError(f"{self.description} can only be read from its start")
+
+    def interrupt(self) -> None:  # noqa: B027 - most sources never wait by themselves
+        """Give up waiting, for the run is over. Called from another thread than reads."""
 
     def close(self) -> None:  # noqa: B027 - most sources have nothing to let go of
         """Let go of the device or file. Harmless when repeated; not while another thread reads."""

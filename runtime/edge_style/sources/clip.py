@@ -23,6 +23,7 @@ class ClipSource(Source):
         self._capture = _open(str(path), self._name)
         if isinstance(path, Path):
             self.clip = path
+        self._skipped = 0
         self._describe()
 
     def _describe(self) -> None:
@@ -38,7 +39,11 @@ class ClipSource(Source):
         rate = f", {self.fps:.4g} frames/s" if self.fps else ""
         self.description = f"{self._name}, {width}x{height}{rate}"
 
+    def skip(self, frames: int) -> None:
+        self._skipped = frames
+
     def __iter__(self) -> Iterator[Frame]:
+        left = self._skipped
         period_s = 1 / (self.fps or _DEFAULT_FPS)
         first_s: float | None = None
         time_s = -period_s
@@ -50,6 +55,9 @@ class ClipSource(Source):
             # Streams without timestamps report the same one for ever.
             place_s = stamp_s - first_s
             time_s = place_s if place_s > time_s else time_s + period_s
+            if left > 0:
+                left -= 1
+                continue
             image = self._capture.retrieve()
             if image is None:
                 break

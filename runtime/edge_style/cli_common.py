@@ -1,0 +1,59 @@
+"""What the commands share: options with one meaning, and how the program speaks."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_style.errors import UsageError
+
+if TYPE_CHECKING:
+    from edge_style.stylizer import Stylizer
+
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="A style's name (see `models`) or an .onnx file.")
+]
+ProviderOption = Annotated[
+    str,
+    typer.Option(
+        "--provider",
+        help="Where the network runs: auto, cpu, cuda, tensorrt, openvino, coreml, directml, "
+        "webgpu, rocm, migraphx or qnn. One that was asked for and cannot start is an error.",
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")
+]
+LiveSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        help="Size at which the network runs, and of the result: 640x480 (what hangs over is "
+        "cut) or 640 (longer side, nothing is cut). Default: the source's own.",
+    ),
+]
+
+
+def note(message: str) -> None:
+    """Say something by the way: on standard error, so that pipes and --json stay clean."""
+    typer.echo(message, err=True)
+
+
+def note_start(stylizer: "Stylizer") -> None:
+    """Say which file runs where, what `auto` measured, and what was left to the CPU."""
+    for line in stylizer.notes:
+        note(f"note: {line}")
+    note(stylizer.description)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def split_models(text: str) -> list[str]:
+    """`a,b` as typed after --model, each once."""
+    models = [name.strip() for name in text.split(",")]
+    if not all(models):
+        raise UsageError(f"expected --model NAME or NAME,NAME, got '{text}'")
+    return list(dict.fromkeys(models))

@@ -1,0 +1,133 @@
+"""From a captured frame to the picture that is shown: everything between source and outputs."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from edge_style.controls import Controls, Style, weights_of
+from edge_style.images import resize_to_cover
+from edge_style.meter import Meter
+from edge_style.pipeline.mix import Mixer, mirrored
+from edge_style.pipeline.rate import RateController
+from edge_style.pipeline.stages import Image, StagedStylizer
+from edge_style.sources import Frame
+
+
+class Steadier(Protocol):
+    """Takes the flicker out of a stream of pictures."""
+
+    def steady(self, picture: Image, frame: Image) -> Image:
+        """The next picture of the stream, steadied; `frame` is what it was made of."""
+
+    def reset(self) -> None:
+        """What comes next has nothing to do with what was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A frame that the network can take: mirrored, scaled, converted."""
+
+    frame: Frame
+    network: int
+    values: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A finished picture, and which style it shows."""
+
+    image: Image
+    style: Style
+    provider: str
+    network_px: tuple[int, int] | None
+
+
+class Renderer:
+    """Renders frames with the networks as the controls say.
+
+    `prepare` may run in another thread than `render`, which belongs to one.
+
+    Args:
+        stylizers: the networks.
+        styles: what they paint, as `list_styles` gives it.
+        meter: learns what the steps take.
+        steadier: against flicker, None for none.
+        rate: chooses the network's size to hold a frame rate, None for a fixed one.
+    """
+
+    def __init__(
+        self,
+        stylizers: Sequence[StagedStylizer],
+        styles: Sequence[Style],
+        meter: Meter,
+        *,
+        steadier: Steadier | None = None,
+        rate: RateController | None = None,
+    ) -> None:
+        self._stylizers = stylizers
+        self._styles = styles
+        self._meter = meter
+        self._steadier = steadier
+        self._rate = rate
+        self._mixer = Mixer()
+        self._steadied: object = None
+
+    def prepare(self, frame: Frame, controls: Controls) -> Prepared:
+        """First step; a mirrored frame is mirrored here, so that no text comes out reversed."""
+        start_s = time.perf_counter()
+        network = self._styles[controls.style].network
+        if controls.is_mirrored:
+            frame = replace(frame, image=mirrored(frame.image))
+        values = self._stylizers[network].prepare(frame.image)
+        self._meter.spent("pre", _ms_since(start_s))
+        return Prepared(frame, network, values)
+
+    def render(
+        self, prepared: Prepared, controls: Controls, *, is_repeat: bool = False
+    ) -> Rendered:
+        """Second and last step: the network, and what is done to its picture.
+
+        Args:
+            prepared: of `prepare`.
+            controls: as they are now; the network is the one that the frame was prepared for.
+            is_repeat: the moment was shown before, so that it says nothing of speed or flicker.
+        """
+        style = self._styles[controls.style]
+        weights = weights_of(controls, self._styles)
+        if style.network != prepared.network:  # switched in between
+            style = next(item for item in self._styles if item.network == prepared.network)
+            weights = None
+        stylizer, frame = self._stylizers[prepared.network], prepared.frame
+        start_s = time.perf_counter()
+        inferred = stylizer.infer(prepared.values, weights)
+        infer_ms = _ms_since(start_s)
+        start_s = time.perf_counter()
+        picture = stylizer.finish(inferred, frame.image)
+        picture = self._touch_up(picture, frame.image, controls, (style, weights), is_repeat)
+        post_ms = _ms_since(start_s)
+        self._meter.spent("infer", infer_ms)
+        self._meter.spent("post", post_ms)
+        network_px = getattr(stylizer, "network_px", None)
+        if self._rate is not None and not is_repeat:
+            self._rate.observe(infer_ms + post_ms)
+        return Rendered(picture, style, stylizer.provider, network_px)
+
+    def _touch_up(
+        self, picture: Image, frame: Image, controls: Controls, painted: object, is_repeat: bool
+    ) -> Image:
+        if controls.is_plain and self._steadier is None:
+            return picture
+        height, width = picture.shape[:2]
+        if frame.shape != picture.shape:
+            frame = resize_to_cover(frame, width, height)
+        if self._steadier is not None and not is_repeat:
+            if painted != self._steadied:
+                self._steadier.reset()
+                self._steadied = painted
+            picture = self._steadier.steady(picture, frame)
+        return self._mixer.mix(picture, frame, controls)
+
+
+def _ms_since(start_s: float) -> float:
+    return (time.perf_counter() - start_s) * 1000

@@ -1,0 +1,179 @@
+// The page beside the stream: it asks for changes and shows what the program answers.
+"use strict";
+
+const at = (id) => document.getElementById(id);
+const POLL_MS = 400;
+const OWN_MS = 700; // how long a control that was touched is not moved by the program's answer
+const touched = new Map();
+let keys = [];
+let noticed = null;
+let isLost = false;
+
+async function send(name, value = null, step = false) {
+  try {
+    await fetch("command", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Edge-Style": "1" },
+      body: JSON.stringify({ name, value, step }),
+    });
+  } catch {
+    return; // the next poll says that the connection is lost
+  }
+}
+
+// A slider gives dozens of values a second; the newest is sent when the last one has arrived.
+function slider(id) {
+  let waiting = null, isBusy = false;
+  at(id).addEventListener("input", async () => {
+    touched.set(id, Date.now());
+    waiting = Number(at(id).value);
+    while (waiting !== null && !isBusy) {
+      const value = waiting;
+      waiting = null;
+      isBusy = true;
+      await send(id, value);
+      isBusy = false;
+    }
+  });
+}
+
+function choice(id) {
+  at(id).addEventListener("change", () => {
+    touched.set(id, Date.now());
+    // "none" is no style, but nothing of one.
+    if (at(id).value === "") send("blend", 0);
+    else send(id, Number(at(id).value));
+  });
+}
+
+function box(id) {
+  at(id).addEventListener("change", () => {
+    touched.set(id, Date.now());
+    send(id, at(id).checked ? 1 : 0);
+  });
+}
+
+["strength", "edge", "blend"].forEach(slider);
+["style", "partner"].forEach(choice);
+["colours", "mirror", "split"].forEach(box);
+for (const id of ["pause", "record"]) {
+  at(id).addEventListener("click", () => send(id, at(id).ariaPressed === "true" ? 0 : 1));
+}
+at("snapshot").addEventListener("click", () => send("snapshot"));
+at("fullscreen").addEventListener("click", toggleFullScreen);
+
+function toggleFullScreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else at("stage").requestFullscreen?.();
+}
+
+// Drag the edge of the split view on the picture itself.
+function drag(event) {
+  if (!(event.buttons & 1) || !at("split").checked) return;
+  const image = at("picture"), frame = image.getBoundingClientRect();
+  const scale = Math.min(frame.width / image.naturalWidth, frame.height / image.naturalHeight);
+  const width = image.naturalWidth * scale, left = frame.left + (frame.width - width) / 2;
+  at("edge").value = Math.min(1, Math.max(0, (event.clientX - left) / width));
+  at("edge").dispatchEvent(new Event("input"));
+}
+at("picture").addEventListener("pointerdown", drag);
+at("picture").addEventListener("pointermove", drag);
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (["SELECT", "INPUT", "BUTTON", "SUMMARY"].includes(event.target.tagName)) return;
+  if (event.key === "f") toggleFullScreen();
+  else if (/^[1-9]$/.test(event.key)) send("style", Number(event.key) - 1);
+  else {
+    const key = keys.find((one) => one.keys.includes(event.key));
+    if (!key) return;
+    send(key.name, key.value, key.step);
+  }
+  event.preventDefault();
+});
+
+function fill(select, entries) {
+  const wanted = JSON.stringify(entries);
+  if (select.dataset.entries === wanted) return;
+  select.dataset.entries = wanted;
+  select.replaceChildren(...entries.map(([value, text]) => new Option(text, value)));
+}
+
+function put(id, property, value) {
+  if (Date.now() - (touched.get(id) ?? 0) > OWN_MS) at(id)[property] = value;
+}
+
+function show(state) {
+  const { controls, styles, figures } = state;
+  if (controls) {
+    fill(at("style"), styles.map((style, number) => [number, style.title]));
+    const mates = styles
+      .map((style, number) => [number, style.title])
+      .filter(([number]) => number !== controls.style
+        && styles[number].network === styles[controls.style].network);
+    at("blending").hidden = mates.length === 0;
+    fill(at("partner"), [["", "none"], ...mates]);
+    put("style", "value", controls.style);
+    put("partner", "value", controls.blend > 0 ? controls.partner ?? "" : "");
+    for (const id of ["strength", "edge", "blend"]) put(id, "value", controls[id]);
+    put("colours", "checked", controls.keeps_colours);
+    put("mirror", "checked", controls.is_mirrored);
+    put("split", "checked", controls.is_split);
+    at("edge-row").hidden = !controls.is_split;
+    at("pause").ariaPressed = String(controls.is_paused);
+    at("record").ariaPressed = String(controls.is_recording);
+    if (noticed === null) noticed = state.notice.number;
+    if (state.notice.number !== noticed) {
+      noticed = state.notice.number;
+      say(state.notice.text, 2500);
+    }
+    if (state.trouble) say(state.trouble, 2 * POLL_MS);
+  }
+  if (figures) {
+    const size = figures.network_size && figures.network_size !== figures.size
+      ? `${figures.size} from ${figures.network_size}` : figures.size;
+    at("figures").textContent = [
+      figures.fps === null ? "" : `${figures.fps.toFixed(1)} fps`,
+      `${figures.latency_ms.toFixed(0)} ms`, size, figures.provider, figures.title,
+    ].filter(Boolean).join(" · ");
+  }
+}
+
+let silence = null;
+function say(text, duration) {
+  at("message").textContent = text;
+  at("message").hidden = !text;
+  clearTimeout(silence);
+  silence = setTimeout(() => { at("message").hidden = true; }, duration);
+}
+
+async function poll() {
+  try {
+    const answer = await fetch("state");
+    if (!answer.ok) throw new Error(await answer.text());
+    show(await answer.json());
+    if (isLost) {
+      isLost = false;
+      at("picture").src = `stream?${Date.now()}`;
+    }
+  } catch (error) {
+    isLost = true;
+    say(`no connection to the program: ${error.message}`, 60000);
+  }
+  setTimeout(poll, POLL_MS);
+}
+
+at("picture").addEventListener("error", () => { isLost = true; });
+
+fetch("keys").then((answer) => answer.json()).then((list) => {
+  keys = list;
+  const rows = [["1 - 9", "choose a style"], ...list.map((key) => [key.label, key.help]),
+    ["f", "full screen"]];
+  for (const [label, help] of rows) {
+    const term = document.createElement("dt"), text = document.createElement("dd");
+    term.textContent = label;
+    text.textContent = help;
+    at("keys").append(term, text);
+  }
+}).catch(() => {});
+poll();

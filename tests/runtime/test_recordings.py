@@ -1,0 +1,255 @@
+"""Clips that survive: killed recordings, sound as it was, conversions that go on."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from edge_style import cli
+from edge_style.sinks import ConversionSink, StreamInfo, StyledFrame, open_sink
+
+MODELS = Path(__file__).parents[1] / "data" / "models"
+NEGATIVE = ["--model", str(MODELS / "negative.onnx"), "--provider", "cpu"]
+FPS = 10
+FRAMES = 140
+
+# Records what happens now, a frame each 50 ms, and says what it has handed over.
+RECORDER = """
+import sys, time
+import numpy as np
+from pathlib import Path
+from edge_style.sinks import StreamInfo, StyledFrame, open_sink
+rng = np.random.default_rng(0)
+sink = open_sink(sys.argv[1], StreamInfo(fps=30))
+sink.open()
+start_s = time.perf_counter()
+while True:
+    time_s = time.perf_counter() - start_s
+    image = rng.integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    sink.write(StyledFrame(image, time_s))
+    print(time_s, flush=True)
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".mov"])
+def test_a_killed_recording_is_playable_up_to_its_last_second(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    recorder = subprocess.Popen(
+        [sys.executable, "-c", RECORDER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert recorder.stdout is not None
+    last_s = 0.0
+    for line in recorder.stdout:
+        last_s = float(line)
+        if last_s > 3.3:
+            recorder.send_signal(signal.SIGKILL)
+            break
+    for line in recorder.stdout:  # what it did before the signal arrived
+        last_s = float(line)
+    recorder.wait()
+    assert list(tmp_path.iterdir()) == [path], "under its final name"
+    with av.open(str(path)) as clip:
+        times_s = [frame.time for frame in clip.decode(video=0) if frame.time is not None]
+    assert times_s[0] == pytest.approx(0, abs=0.01)
+    assert last_s - times_s[-1] <= 1.0
+    assert max(np.diff(times_s)) < 1, "no hole in it"
+
+
+def level(index: int) -> int:
+    """Grey of a frame of the clip."""
+    return 230 - 8 * (index % 24)
+
+
+def write_clip(path: Path, frames: int = FRAMES, *, has_sound: bool = True) -> None:
+    """A clip of a picture that gets darker, with a tone in AAC."""
+    with av.open(str(path), "w") as clip:
+        video = clip.add_stream("libx264", rate=FPS)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = clip.add_stream("aac", rate=44100) if has_sound else None
+        for index in range(frames):
+            image = np.full((48, 64, 3), level(index), np.uint8)
+            clip.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        for start in range(0, 44100 * frames // FPS, 1024) if sound is not None else ():
+            times = np.arange(start, start + 1024) / 44100
+            tone = (0.5 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)[None]
+            part = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            part.rate, part.pts = 44100, start
+            clip.mux(sound.encode(part))
+        if sound is not None:
+            clip.mux(sound.encode(None))
+        clip.mux(video.encode(None))
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.mp4"
+    write_clip(path)
+    return path
+
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Command:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+        out, errors = capfd.readouterr()
+        return int(str(ended.value.code)), out, errors
+
+    return run
+
+
+def sound_packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def duration_s(path: Path) -> float:
+    with av.open(str(path)) as container:
+        assert container.duration is not None
+        return container.duration / 1e6
+
+
+def levels(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [
+            float(frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)
+        ]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_the_sounds_packets_are_copied(
+    command: Command, clip: Path, tmp_path: Path, suffix: str
+) -> None:
+    output = tmp_path / f"out{suffix}"
+    status, _, errors = command("video", clip, *NEGATIVE, "-o", output)
+    assert status == 0, errors
+    assert sound_packets(output) == sound_packets(clip)
+    assert duration_s(output) == pytest.approx(duration_s(clip), abs=0.03)
+    assert len(levels(output)) == len(levels(clip)) == FRAMES
+    assert "anew" not in errors
+    assert sound_starts_s(output) == pytest.approx(sound_starts_s(clip), abs=2e-3)
+
+
+def sound_starts_s(path: Path) -> list[float]:
+    """When each packet of the sound begins, counted from the first frame."""
+    with av.open(str(path)) as container:
+        zero_s = next(container.decode(video=0)).time
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        return [float(packet.pts * packet.time_base) - zero_s for packet in packets]
+
+
+def test_webm_gets_opus_and_it_is_said(command: Command, clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.webm"
+    status, _, errors = command("video", clip, *NEGATIVE, "-o", output)
+    assert status == 0, errors
+    assert "encoded anew, as opus" in errors
+    assert duration_s(output) == pytest.approx(duration_s(clip), abs=0.1)
+    with av.open(str(output)) as container:
+        assert container.streams.audio[0].codec_context.name in ("opus", "libopus")
+    assert len(levels(output)) == FRAMES
+
+
+def test_a_recorded_clip_keeps_its_sound_too(command: Command, clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    arguments = ["--source", clip, "--output", output, "--max-frames", 20, "--no-pace"]
+    status, _, errors = command("cam", *NEGATIVE, *arguments)
+    assert status == 0, errors
+    copied, whole = sound_packets(output), sound_packets(clip)
+    assert copied == whole[: len(copied)]
+    # Up to where the pictures end, and no further.
+    assert len(copied) == pytest.approx(2.0 * 44100 / 1024, abs=2)
+
+
+def stop_after(count: int) -> str:
+    """A program that runs `edge-style` and is killed in the middle of a conversion."""
+    return (
+        "import os, signal, sys\n"
+        "from edge_style import cli\n"
+        "from edge_style.sinks import ConversionSink\n"
+        "how = sys.argv.pop(1)\n"
+        "write, calls = ConversionSink.write, iter(range(1000))\n"
+        "def stop(self, frame):\n"
+        "    write(self, frame)\n"
+        f"    if next(calls) == {count}: os.kill(os.getpid(), getattr(signal, how))\n"
+        "ConversionSink.write = stop\n"
+        "cli.main(sys.argv[1:])\n"
+    )
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_a_conversion_that_was_cut_short_goes_on(
+    command: Command, clip: Path, tmp_path: Path, how: str, suffix: str
+) -> None:
+    output = tmp_path / f"out{suffix}"
+    arguments = ["video", str(clip), *NEGATIVE, "-o", str(output)]
+    # Twice, so that three runs make the clip.
+    for stops_at in (100, 20):
+        done = subprocess.run(
+            [sys.executable, "-c", stop_after(stops_at), how, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == {"SIGKILL": -9, "SIGINT": 130}[how], done.stderr
+        assert not output.exists()
+        if how == "SIGINT":
+            assert "goes on from there" in done.stderr
+    status, out, errors = command(*arguments, "--json")
+    assert status == 0, errors
+    assert "of an earlier run" in errors
+    assert json.loads(out)["frames"] <= FRAMES - 40, "and not from the start"
+    found = levels(output)
+    assert len(found) == FRAMES
+    assert found == pytest.approx([255 - level(n) for n in range(FRAMES)], abs=5)
+    with av.open(str(output)) as made:
+        times_s = [frame.time for frame in made.decode(video=0)]
+    assert times_s == pytest.approx([n / FPS for n in range(FRAMES)], abs=2e-3)
+    assert len(sound_packets(output)) > 100
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", output.name]
+
+
+def test_parts_of_another_job_are_not_used(tmp_path: Path) -> None:
+    def sink(job: str) -> ConversionSink:
+        made = open_sink(str(tmp_path / "out.mp4"), StreamInfo(FPS, recording=False, job=job))
+        assert isinstance(made, ConversionSink)
+        return made
+
+    def write(target: ConversionSink, first: int, frames: int) -> None:
+        for index in range(first, first + frames):
+            image = np.full((48, 64, 3), 4 * index, np.uint8)
+            target.write(StyledFrame(image, index / FPS))
+
+    def break_off(target: ConversionSink) -> None:
+        with target:
+            write(target, 0, 50)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off(sink("one"))
+    assert sink("one").frames_done >= 20
+    assert sink("other").frames_done == 0
+    assert list(tmp_path.iterdir()) == [], "nobody wants them any more"
+
+
+def test_a_broken_conversion_that_is_too_short_leaves_nothing(tmp_path: Path) -> None:
+    def break_off() -> None:
+        with open_sink(str(tmp_path / "out.mp4"), StreamInfo(FPS, recording=False)) as sink:
+            sink.write(StyledFrame(np.zeros((48, 64, 3), np.uint8), 0.0))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,557 @@
+"""The picture in a browser: the stream, the commands, and who is kept out."""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_style.controls import Command, Controls, ShowState, Style, obey
+from edge_style.errors import SinkError
+from edge_style.sinks import StyledFrame, open_sink
+from edge_style.sinks.web import WebSink
+
+PATIENCE_S = 20.0
+STYLES = (Style("plain", "plain", 0, 0, 2), Style("negative", "The Negative, Nobody", 0, 1, 2))
+
+
+class Show:
+    """A show in a thread: writes frames to a sink and obeys what it asks for."""
+
+    def __init__(self, sink: WebSink, fps: float = 50, size_px: tuple[int, int] = (64, 48)) -> None:
+        self.sink = sink
+        self.controls = Controls()
+        self.commands: list[Command] = []
+        self.frames = 0
+        self.longest_write_s = 0.0
+        self.is_paused = False
+        self._period_s = 1 / fps
+        self._size_px = size_px
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="show")
+
+    def __enter__(self) -> "Show":
+        self.sink.open()
+        self.sink.apply(ShowState(self.controls, STYLES))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+        self.sink.close(failed=False)
+
+    @property
+    def port(self) -> int:
+        return int(self.sink.greeting.split(":")[2].split("/")[0])
+
+    def _run(self) -> None:
+        rng = np.random.default_rng(0)
+        width, height = self._size_px
+        images = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(4)]
+        while not self._is_over.wait(self._period_s):
+            for command in self.sink.poll():
+                assert isinstance(command, Command)
+                self.commands.append(command)
+                self.controls = obey(self.controls, command, STYLES)
+                self.sink.apply(ShowState(self.controls, STYLES, notice=command.name))
+            if self.is_paused:
+                continue
+            image = images[self.frames % 4].copy()
+            image[0, :8] = self.frames % 256
+            start_s = time.perf_counter()
+            self.sink.write(StyledFrame(image, self.frames * self._period_s, fps=50.0))
+            self.longest_write_s = max(self.longest_write_s, time.perf_counter() - start_s)
+            self.frames += 1
+
+
+@pytest.fixture
+def show() -> Iterator[Show]:
+    with Show(WebSink("http://127.0.0.1:0")) as running:
+        yield running
+    names = {thread.name for thread in threading.enumerate()}
+    assert not {name for name in names if name.startswith(("web", "Thread-", "show"))}, names
+
+
+def ask(
+    show: Show, path: str, body: Any = None, method: str | None = None, **headers: str
+) -> tuple[int, bytes, http.client.HTTPMessage]:
+    connection = http.client.HTTPConnection("127.0.0.1", show.port, timeout=PATIENCE_S)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    connection.request(method or ("GET" if body is None else "POST"), path, data, named)
+    answer = connection.getresponse()
+    found = answer.status, answer.read(), answer.headers
+    connection.close()
+    return found
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < end_s, "waited in vain"
+        time.sleep(0.01)
+
+
+class Viewer:
+    """Reads the stream as a browser does."""
+
+    def __init__(self, show: Show, buffer_bytes: int | None = None) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", show.port, timeout=PATIENCE_S)
+        self.connection.connect()
+        if buffer_bytes is not None:
+            self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+        self.connection.request("GET", "/stream")
+        self.answer = self.connection.getresponse()
+        assert self.answer.status == 200
+
+    def picture(self) -> np.ndarray:
+        length = None
+        while True:
+            line = self.answer.readline()
+            assert line, "the stream has ended"
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+            if line == b"\r\n" and length is not None:
+                data = self.answer.read(length)
+                return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+    def close(self) -> None:
+        self.answer.close()
+        self.connection.close()
+
+
+def test_several_viewers_see_the_picture(show: Show) -> None:
+    viewers = [Viewer(show) for _ in range(3)]
+    for viewer in viewers:
+        assert viewer.picture().shape == (48, 64, 3)
+        assert (viewer.picture() != viewer.picture()).any()
+        viewer.close()
+    wait_for(lambda: json.loads(ask(show, "/state")[1])["viewers"] == 0)
+
+
+def test_nothing_is_encoded_while_nobody_looks(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_style.sinks.web import broadcast
+
+    encoded = []
+    jpeg = broadcast._jpeg
+    monkeypatch.setattr(broadcast, "_jpeg", lambda *args: encoded.append(1) or jpeg(*args))
+    before = show.frames
+    wait_for(lambda: show.frames > before + 5)
+    assert not encoded
+    viewer = Viewer(show)
+    viewer.picture()
+    assert encoded
+    viewer.close()
+
+
+def test_a_viewer_that_comes_in_a_pause_sees_the_still_picture(show: Show) -> None:
+    wait_for(lambda: show.frames > 3)
+    show.is_paused = True
+    viewer = Viewer(show)
+    assert viewer.picture().shape == (48, 64, 3)
+    viewer.close()
+
+
+def test_a_viewer_that_reads_a_byte_a_second_slows_nobody() -> None:
+    """Its buffers fill up; then its own thread waits, and only that."""
+    with Show(WebSink("http://127.0.0.1:0"), fps=50, size_px=(640, 480)) as show:
+        slow = socket.create_connection(("127.0.0.1", show.port))
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        slow.recv(1)
+        quick = Viewer(show)
+        quick.picture()
+        start_s, first = time.monotonic(), show.frames
+        for _ in range(20):
+            quick.picture()
+            if time.monotonic() - start_s > 1:
+                slow.recv(1)
+        seconds = time.monotonic() - start_s
+        assert 20 / seconds > 5, "the other viewer goes on"
+        assert (show.frames - first) / seconds > 10, "and so does the show"
+        assert show.longest_write_s < 0.2
+        quick.close()
+        end_s = time.monotonic()
+    # Closing the show does not wait for it either.
+    assert time.monotonic() - end_s < 3
+    slow.close()
+
+
+def test_a_slow_viewer_gets_new_pictures_not_a_growing_queue() -> None:
+    with Show(WebSink("http://127.0.0.1:0"), fps=50, size_px=(640, 480)) as show:
+        viewer = Viewer(show, buffer_bytes=1 << 16)
+        behind = 0
+        for _ in range(8):
+            time.sleep(0.25)
+            shown = round(float(viewer.picture()[0, :8].mean()))
+            behind = (show.frames - shown) % 256
+        # In a queue it would be 8 frames on, and all the others behind. JPEG adds a level or two.
+        assert show.frames > 60
+        assert behind < 45
+        viewer.close()
+
+
+COMMAND = {"X_Edge_Style": "1", "Content_Type": "application/json"}
+
+
+def test_commands_reach_the_show_and_the_state_says_so(show: Show) -> None:
+    assert ask(show, "/command", {"name": "strength", "value": 0.5}, **COMMAND)[0] == 200
+    assert ask(show, "/command", {"name": "style", "value": 1}, **COMMAND)[0] == 200
+    step = {"name": "strength", "value": -0.1, "step": True}
+    assert ask(show, "/command", step, **COMMAND)[0] == 200
+    wait_for(lambda: len(show.commands) == 3)
+    wait_for(lambda: show.controls.strength == 0.4)
+    state = json.loads(ask(show, "/state")[1])
+    assert state["controls"]["strength"] == 0.4
+    assert state["controls"]["style"] == 1
+    assert state["styles"][1]["title"] == "The Negative, Nobody"
+    assert state["notice"]["text"] == "strength"
+    assert state["figures"]["size"] == "64x48"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "quit"},
+        {"name": "fullscreen"},
+        {"name": "missing"},
+        {"name": ["style"]},
+        {"name": "strength", "value": "much"},
+        {"name": "strength", "value": {}},
+        {},
+        [],
+        7,
+        b"not json",
+        b"[" * 1000,
+        b"x" * 2000,
+        b"",
+    ],
+)
+def test_what_is_no_command_is_refused(show: Show, body: Any) -> None:
+    assert ask(show, "/command", body, **COMMAND)[0] == 400
+    assert ask(show, "/state")[0] == 200
+    assert show.commands == []
+
+
+def test_a_flood_of_commands_is_refused_and_no_queue_grows(show: Show) -> None:
+    show.sink.poll = lambda: []  # type: ignore[method-assign]
+    statuses = []
+    connection = http.client.HTTPConnection("127.0.0.1", show.port, timeout=PATIENCE_S)
+    headers = {"X-Edge-Style": "1"}
+    for _ in range(260):
+        connection.request("POST", "/command", json.dumps({"name": "next"}), headers)
+        answer = connection.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+    connection.close()
+    assert statuses.count(200) <= 201
+    assert statuses[-1] == 429
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Host": "evil.example"},
+        {"Host": "evil.example:8080"},
+        {"Origin": "null"},
+    ],
+)
+def test_pages_of_other_sites_neither_control_nor_look(show: Show, headers: dict[str, str]) -> None:
+    wish = {"name": "strength", "value": 0}
+    assert ask(show, "/command", wish, **COMMAND, **headers)[0] == 403
+    for path in ("/stream", "/state", "/snapshot.jpg", "/keys"):
+        assert ask(show, path, **headers)[0] == 403, path
+    assert show.commands == []
+
+
+def test_a_form_of_another_site_cannot_send_a_command(show: Show) -> None:
+    # What a browser sends without asking first: no header of its own, a plain content type.
+    wish = {"name": "strength", "value": 0}
+    assert ask(show, "/command", wish, Content_Type="text/plain")[0] == 403
+    assert ask(show, "/command", method="OPTIONS", Origin="http://evil.example")[0] in (403, 501)
+    assert show.commands == []
+
+
+def test_no_page_may_frame_this_one(show: Show) -> None:
+    status, _, headers = ask(show, "/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")
+    assert status == 200, "links to it work"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_other_addresses_need_the_token() -> None:
+    with Show(WebSink("http://0.0.0.0:0")) as show:
+        token = show.sink.greeting.split("?token=")[1]
+        assert len(token) >= 20
+        for path in ("/", "/stream", "/state", "/snapshot.jpg", "/page.js", "/?token=wrong"):
+            assert ask(show, path)[0] == 401, path
+        wish = {"name": "strength", "value": 0}
+        assert ask(show, "/command", wish, **COMMAND)[0] == 401
+        assert ask(show, f"/command?token={token}", wish, **COMMAND)[0] == 401
+        status, _, headers = ask(show, f"/?token={token}")
+        assert (status, headers["Location"]) == (303, "/")
+        assert "HttpOnly" in headers["Set-Cookie"]
+        assert "SameSite=Strict" in headers["Set-Cookie"]
+        assert token not in headers["Set-Cookie"]
+        cookie = headers["Set-Cookie"].split(";")[0]
+        assert ask(show, "/state", Cookie=cookie)[0] == 200
+        assert ask(show, "/command", wish, Cookie=cookie, **COMMAND)[0] == 200
+        assert ask(show, "/state", Authorization=f"Bearer {token}")[0] == 200
+        assert ask(show, "/state", Cookie="edge_style_1=x; bad cookie")[0] == 401
+        wait_for(lambda: len(show.commands) == 1)
+
+
+def test_a_token_of_ones_own_is_needed_on_loopback_too() -> None:
+    with Show(WebSink("http://127.0.0.1:0", token="open; sesame")) as show:
+        assert show.sink.greeting.endswith("?token=open%3B%20sesame")
+        assert ask(show, "/state")[0] == 401
+        _, _, headers = ask(show, "/?token=open%3B%20sesame")
+        assert ask(show, "/state", Cookie=headers["Set-Cookie"].split(";")[0])[0] == 200
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET " + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
+        b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /command HTTP/1.1\r\nHost: localhost\r\nX-Edge-Style: 1\r\n\r\n",
+        b"POST /command HTTP/1.1\r\nHost: localhost\r\nX-Edge-Style: 1\r\n"
+        b"Content-Length: -1\r\n\r\n",
+        b"GET /?token=%0d%0aX-Bad:1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_odd_requests_do_no_harm(
+    show: Show, request_bytes: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_connection(("127.0.0.1", show.port), timeout=PATIENCE_S) as connection:
+        connection.sendall(request_bytes)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    assert b"X-Bad" not in answer
+    assert b"root:" not in answer
+    assert ask(show, "/state")[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_address_that_is_taken_is_one_line(show: Show) -> None:
+    with pytest.raises(SinkError, match="another port"):
+        open_sink(f"http://127.0.0.1:{show.port}")
+
+
+class Browser:
+    """Headless Chromium, driven through ChromeDriver's own HTTP interface (W3C WebDriver)."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self._port = probe.getsockname()[1]
+        self._driver = subprocess.Popen(
+            ["chromedriver", f"--port={self._port}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(self._answers)
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic"]
+        flags += ["--no-first-run", "--disable-background-networking", "--disable-sync"]
+        flags += ["--disable-component-update", "--disable-dev-shm-usage"]
+        flags += [f"--user-data-dir={folder}", "--window-size=1100,800"]
+        options = {"goog:chromeOptions": {"args": flags}}
+        wanted = {"capabilities": {"alwaysMatch": options}}
+        self._session = self._call("POST", "/session", wanted)["sessionId"]
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self._call("GET", "/status")["ready"])
+        except OSError:
+            return False
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._port}{path}", data, method=method
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read())["value"]
+
+    def do(self, path: str, **body: object) -> Any:
+        return self._call("POST", f"/session/{self._session}{path}", body)
+
+    def run(self, script: str) -> Any:
+        return self.do("/execute/sync", script=script, args=[])
+
+    def press(self, key: str) -> None:
+        actions = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+        self.do("/actions", actions=[{"type": "key", "id": "keys", "actions": actions}])
+
+    def drag(self, x: int, y: int, to_x: int) -> None:
+        moves = [
+            {"type": "pointerMove", "x": x, "y": y},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerMove", "x": to_x, "y": y, "duration": 100},
+            {"type": "pointerUp", "button": 0},
+        ]
+        self.do("/actions", actions=[{"type": "pointer", "id": "mouse", "actions": moves}])
+
+    def click(self, element_id: str) -> None:
+        found = self.do("/element", using="css selector", value=f"#{element_id}")
+        self.do(f"/element/{next(iter(found.values()))}/click")
+
+    def screenshot(self) -> bytes:
+        import base64
+
+        shot = self._call("GET", f"/session/{self._session}/screenshot")
+        return base64.b64decode(shot)
+
+    def close(self) -> None:
+        self._call("DELETE", f"/session/{self._session}")
+        self._driver.terminate()
+        self._driver.wait(PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    # Continuous integration installs both and must run these tests; a laptop may lack them.
+    if missing and "CI" not in os.environ:
+        pytest.skip("no Chromium: apt-get install chromium chromium-driver")
+    running = Browser(tmp_path_factory.mktemp("profile"))
+    yield running
+    running.close()
+
+
+def test_the_page_shows_the_stream_and_has_the_controls(browser: Browser, tmp_path: Path) -> None:
+    with Show(WebSink("http://127.0.0.1:0"), fps=20, size_px=(320, 240)) as show:
+        browser.do("/url", url=f"http://127.0.0.1:{show.port}/")
+        wait_for(lambda: browser.run("return document.getElementById('picture').naturalWidth"))
+        assert browser.run("return document.getElementById('picture').naturalWidth") == 320
+        wait_for(
+            lambda: "fps" in browser.run("return document.getElementById('figures').innerText")
+        )
+        (tmp_path / "page.png").write_bytes(browser.screenshot())  # for people to look at
+        options = browser.run("return [...document.getElementById('style').options].map(o=>o.text)")
+        assert options == ["plain", "The Negative, Nobody"]
+        assert first_pixels_change(browser), "the picture moves"
+
+        for box, field in (
+            ("colours", "keeps_colours"), ("mirror", "is_mirrored"), ("split", "is_split"),
+            ("pause", "is_paused"), ("record", "is_recording"),
+        ):  # fmt: skip
+            browser.click(box)
+            wait_for(lambda field=field: getattr(show.controls, field))
+        browser.click("snapshot")
+        wait_for(lambda: show.controls.snapshots == 1)
+        for slider, value in (("strength", 0.3), ("edge", 0.75)):
+            browser.run(
+                f"const s = document.getElementById('{slider}'); s.value = {value};"
+                "s.dispatchEvent(new Event('input'))"
+            )
+            wait_for(lambda name=slider, value=value: getattr(show.controls, name) == value)
+        for select, value, field in (("style", 1, "style"), ("partner", 0, "partner")):
+            wait_for(
+                lambda name=select: browser.run(
+                    f"return document.getElementById('{name}').options.length"
+                )
+            )
+            browser.run(
+                f"const s = document.getElementById('{select}'); s.value = {value};"
+                "s.dispatchEvent(new Event('change'))"
+            )
+            wait_for(lambda field=field, value=value: getattr(show.controls, field) == value)
+        # What others change is seen here.
+        show.controls = obey(show.controls, Command("strength", 0.9), STYLES)
+        show.sink.apply(ShowState(show.controls, STYLES, notice="strength 90%"))
+        wait_for(lambda: browser.run("return document.getElementById('strength').value") == "0.9")
+        wait_for(
+            lambda: (
+                browser.run("return document.getElementById('message').innerText") == "strength 90%"
+            )
+        )
+
+
+def first_pixels_change(browser: Browser) -> bool:
+    """Whether the picture in the page is another one after a while."""
+    script = (
+        "const i = document.getElementById('picture'), c = document.createElement('canvas');"
+        "c.width = 320; c.height = 240; const g = c.getContext('2d'); g.drawImage(i, 0, 0);"
+        "return Array.from(g.getImageData(0, 0, 40, 20).data).join()"
+    )
+    first = browser.run(script)
+    wait_for(lambda: browser.run(script) != first)
+    return True
+
+
+def test_keys_and_the_mouse_work_on_the_page(browser: Browser) -> None:
+    with Show(WebSink("http://127.0.0.1:0"), fps=20, size_px=(320, 240)) as show:
+        browser.do("/url", url=f"http://127.0.0.1:{show.port}/")
+        wait_for(lambda: browser.run("return document.getElementById('keys').children.length"))
+        for key, field, value in (
+            ("-", "strength", 0.9), ("2", "style", 1), ("b", "partner", 0), (".", "blend", 0.6),
+            ("m", "is_mirrored", True), ("v", "is_split", True), (" ", "is_paused", True),
+        ):  # fmt: skip
+            browser.press(key)
+            wait_for(lambda field=field, value=value: getattr(show.controls, field) == value)
+        wait_for(lambda: browser.run("return document.getElementById('split').checked"))
+        box = browser.run(
+            "const r = document.getElementById('picture').getBoundingClientRect();"
+            "return [r.left, r.top, r.width, r.height]"
+        )
+        left, top, width, height = (round(number) for number in box)
+        browser.drag(left + width // 2, top + height // 2, left + width * 3 // 4)
+        wait_for(lambda: abs(show.controls.edge - 0.75) < 0.05)
+
+
+def test_a_page_of_another_site_cannot_control_the_show(browser: Browser, tmp_path: Path) -> None:
+    """With a real browser: another origin tries a form, a fetch, an image and a frame."""
+    import functools
+    import http.server
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with Show(WebSink("http://127.0.0.1:0"), fps=20) as show:
+        target = f"http://127.0.0.1:{show.port}"
+        (tmp_path / "evil.html").write_text(
+            f"""<img id=i src="{target}/snapshot.jpg"><iframe src="{target}/"></iframe><script>
+            window.done = 0;
+            fetch("{target}/command", {{method: "POST", mode: "no-cors",
+                body: '{{"name":"mirror"}}'}}).finally(() => window.done++);
+            fetch("{target}/command", {{method: "POST", headers: {{"X-Edge-Style": "1"}},
+                body: '{{"name":"mirror"}}'}}).catch(() => 0).finally(() => window.done++);
+            fetch("{target}/state").then(() => window.read = 1).catch(() => 0)
+                .finally(() => window.done++);
+            </script>"""
+        )
+        evil = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path))
+        )
+        threading.Thread(target=evil.serve_forever, name="evil", daemon=True).start()
+        try:
+            browser.do("/url", url=f"http://localhost:{evil.server_port}/evil.html")
+            wait_for(lambda: browser.run("return window.done") == 3)
+            assert browser.run("return document.getElementById('i').naturalWidth") == 0
+            assert browser.run("return window.read") is None
+        finally:
+            evil.shutdown()
+            evil.server_close()
+        frames = show.frames
+        wait_for(lambda: show.frames > frames + 3)
+        assert show.commands == []
