@@ -17,12 +17,13 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 WEB := runtime/web
 PAGE := runtime/edge_style/web/page
 
-.PHONY: help demo test web lint check format clean
+.PHONY: help demo test bench web lint check format clean
 
 help:
 	@echo "make demo    stylize a photo and a clip with a shipped style (PHOTO=me.jpg, STYLE=starry)"
 	@echo "make test    run the tests in an environment of their own"
 	@echo "make web     build the page of 'edge-style web' (needs Node.js 20.19 or later)"
+	@echo "make bench   measure this machine, write tools/BENCHMARKS.md (about 7 minutes)"
 	@echo "make lint    linters, types, import rules"
 	@echo "make check   all of these, as continuous integration runs them"
 	@echo "make format  format the code"
@@ -39,6 +40,9 @@ demo: $(VENV)/.installed
 test: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+bench: $(TEST_VENV)/.installed
+	$(TEST_VENV)/$(BIN)/python tools/bench_all.py $(BENCH_ARGS)
+
 web: $(PAGE)/index.html
 
 lint: $(TEST_VENV)/.installed
@@ -54,7 +58,8 @@ format: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(TEST_VENV) $(DEMO) $(PAGE) $(WEB)/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(TEST_VENV) .venv-bench-peer .venv-bench-openvino $(DEMO) $(PAGE) $(WEB)/node_modules
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # The marker is newer than pyproject.toml only when what that asks for is installed.
 $(VENV)/.installed: pyproject.toml

@@ -109,7 +109,8 @@ def describe() -> dict[str, Any]:
         "cores_usable": len(affinity(0)) if affinity else os.cpu_count(),
         "memory_mb": memory_mb(),
         "gpus": list(gpu_names()),
-        "system": f"{platform.system()} {platform.release()}",
+        # Without what builders of kernels put behind the number.
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "architecture": platform.machine(),
         "python": platform.python_version(),
     }

@@ -1,4 +1,4 @@
-"""How `models`, `info` and `bench` look to people."""
+"""How `models`, `info`, `bench` and `doctor` look to people."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,9 +47,6 @@ def models_table(entries: list[CatalogEntry], chosen: set[Path]) -> Table:
 
 def info_table(found: ModelInfo, size_px: tuple[int, int]) -> Table:
     """What a model file is, one line per fact; facts that are not known are left out."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
     spec = found.spec
     gmacs = found.gmacs(*size_px)
     facts = {
@@ -80,6 +77,14 @@ def info_table(found: ModelInfo, size_px: tuple[int, int]) -> Table:
         }
     else:
         facts["made by"] = "another program: no metadata of edge-style"
+    return facts_table(facts)
+
+
+def facts_table(facts: Mapping[str, str]) -> Table:
+    """One row per fact; those without a value are left out."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in facts.items():
         if value:
             table.add_row(name, value)

@@ -126,10 +126,11 @@ def test_a_paced_clip_takes_its_own_time() -> None:
     start_s = time.perf_counter()
     sink = Collector()
     result = run(Numbers(30, fps=100), [sink])
-    assert 0.29 < time.perf_counter() - start_s < 1
+    assert 0.29 < time.perf_counter() - start_s < 8
     assert result.meter.frames + result.dropped == 30
     assert sink.numbers[-1] == 29, "the last frame is shown"
-    assert result.meter.fps == pytest.approx(100, rel=0.2)
+    assert result.meter.fps is not None
+    assert result.meter.fps < 120, "a loaded machine may be slower, none is faster"
 
 
 def test_a_slow_network_drops_frames_and_shows_new_ones() -> None:

@@ -106,7 +106,9 @@ def _draw_resolutions(axes: Any, results: Sequence[Mapping[str, Any]], styles: A
     axes.set_yscale("log")
     sizes = sorted({result["size"] for result in results}, key=_pixels)
     labels = [size.replace("x", "\u00d7") for size in sizes]
-    axes.set_xticks([_pixels(size) / 1e6 for size in sizes], labels, fontsize=8)
+    axes.set_xticks(
+        [_pixels(size) / 1e6 for size in sizes], labels, fontsize=8, rotation=20, ha="right"
+    )
     axes.minorticks_off()
     for rate_fps in _RATES_FPS:
         axes.axhline(

@@ -14,6 +14,7 @@ from edge_style.bench.plan import Candidate
 
 _TIMEOUT_S = 1800.0  # an engine may be built for a long time
 _LAST_WORDS = 300
+_WORKER = (sys.executable, "-m", "edge_style.bench.worker")
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,8 @@ def _one_round(track: Track, effort: Effort) -> None:
         seconds=effort.seconds / effort.rounds,
         record_graph=candidate.record_graph,
     )
-    own = (sys.executable, "-m", "edge_style.bench.worker")
     start_s = time.perf_counter()
-    answer, cold_start_ms = run_process([*(candidate.command or own), job.to_text()])
+    answer, cold_start_ms = run_process([*(candidate.command or _WORKER), job.to_text()])
     track.spent_s += time.perf_counter() - start_s
     if answer.error:
         track.error = answer.error
@@ -102,6 +102,12 @@ def _one_round(track: Track, effort: Effort) -> None:
     track.answers.append(answer)
     if cold_start_ms is not None:
         track.cold_starts_ms.append(cold_start_ms)
+
+
+def run_own_job(job: Job, timeout_s: float) -> Answer:
+    """Do a job in a process of our own; one that dies or hangs is an answer with an error."""
+    answer, _ = run_process([*_WORKER, job.to_text()], timeout_s)
+    return answer
 
 
 def run_process(

@@ -116,8 +116,8 @@ PROVIDERS = (
         "openvino",
         "OpenVINOExecutionProvider",
         "Intel CPU, GPU and NPU",
-        "pip install onnxruntime-ep-openvino beside onnxruntime for Intel hardware, or "
-        "onnxruntime-openvino in place of it for any x86 CPU",
+        "pip install 'edge-style[openvino]' for Intel hardware, or for any x86 CPU "
+        "onnxruntime-openvino in place of onnxruntime",
         options=options.openvino,
         plugin="onnxruntime_ep_openvino",
         library="onnxruntime_providers_openvino",
@@ -127,7 +127,7 @@ PROVIDERS = (
         "webgpu",
         "WebGpuExecutionProvider",
         "any GPU with Vulkan, Metal or Direct3D 12",
-        "pip install onnxruntime-ep-webgpu beside onnxruntime",
+        "pip install 'edge-style[webgpu]'",
         plugin="onnxruntime_ep_webgpu",
     ),
     Provider(
