@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_style.cli import JsonOption, note, print_json
+from edge_style.cli_common import JsonOption, note, print_json
 
 _SHOWN_MODES = 4
 _MARKS = {"ran": "ran", "failed": "FAILED", "absent": "-"}
