@@ -22,8 +22,8 @@ PAGE := runtime/edge_style/web/page
 help:
 	@echo "make demo    stylize a photo and a clip with a shipped style (PHOTO=me.jpg, STYLE=starry)"
 	@echo "make test    run the tests in an environment of their own"
-	@echo "make bench   measure this machine, write tools/BENCHMARKS.md (about 7 minutes)"
 	@echo "make web     build the page of 'edge-style web' (needs Node.js 20.19 or later)"
+	@echo "make bench   measure this machine, write tools/BENCHMARKS.md (about 7 minutes)"
 	@echo "make lint    linters, types, import rules"
 	@echo "make check   all of these, as continuous integration runs them"
 	@echo "make format  format the code"
@@ -58,7 +58,8 @@ format: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(TEST_VENV) .venv-bench-peer .venv-bench-openvino $(DEMO) $(PAGE) $(WEB)/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(TEST_VENV) .venv-bench-peer .venv-bench-openvino $(DEMO) $(PAGE) $(WEB)/node_modules
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # The marker is newer than pyproject.toml only when what that asks for is installed.
 $(VENV)/.installed: pyproject.toml

@@ -199,7 +199,7 @@ class Show:
                 model,
                 provider=self._options.provider,
                 size=None if is_adaptive else size_px,
-                frame_px=source.size_px,
+                frame_px=None if is_adaptive else source.size_px,
                 tell=self._note,
             )
             self._note_start(stylizer)

@@ -86,8 +86,9 @@ class Stylizer:
                 start, they are timed for a second each, once, and the choice is remembered.
             size: (width, height) in pixels at which to run; frames are scaled to cover it and cut,
                 and results have this size. None: each frame at its own size.
-            frame_px: (width, height) of most frames to come, for `auto` to measure at where `size`
-                is None.
+            frame_px: (width, height) of all frames to come, where `size` is None: onnxruntime then
+                plans for that size, which int8 files gain most by. A frame of another size is
+                scaled to it.
             record_graph: record the run of a fixed size once and replay it, where the provider
                 that was asked for can (CUDA graphs).
             tell: takes a line now and then while a provider builds an engine for minutes.
@@ -100,13 +101,16 @@ class Stylizer:
             MissingExtraError: onnxruntime is not installed.
         """
         if provider.lower() == AUTO:
-            return cls._load_automatically(model, size, size or frame_px or _USUAL_SIZE_PX)
+            return cls._load_automatically(model, size, frame_px)
         (candidate,) = candidates(provider)
-        return cls._load_on(candidate, model, size, record_graph=record_graph, tell=tell)
+        return cls._load_on(candidate, model, size, frame_px, record_graph=record_graph, tell=tell)
 
     @classmethod
     def _load_automatically(
-        cls, model: str | Path, size_px: tuple[int, int] | None, frame_px: tuple[int, int]
+        cls,
+        model: str | Path,
+        size_px: tuple[int, int] | None,
+        frame_px: tuple[int, int] | None,
     ) -> "Stylizer":
         """The quickest of the providers that run the model, as measured now or at an earlier start.
 
@@ -115,13 +119,14 @@ class Stylizer:
         found = {candidate.name: candidate for candidate in candidates(AUTO)}
         if len(found) == 1:
             (only,) = found.values()
-            return cls._load_on(only, model, size_px)
+            return cls._load_on(only, model, size_px, frame_px)
+        trial_px = size_px or frame_px or _USUAL_SIZE_PX
         files = {name: file_sha256(catalog.resolve(model, name)) for name in found}
-        key = auto.choice_key(files, frame_px)
+        key = auto.choice_key(files, trial_px)
         choice = auto.recall(key)
         if choice is not None and choice.provider in found:
             try:
-                stylizer = cls._load_on(found[choice.provider], model, size_px)
+                stylizer = cls._load_on(found[choice.provider], model, size_px, frame_px)
             except ProviderError:
                 auto.forget(key)  # a device was taken out, or a library
             else:
@@ -131,15 +136,17 @@ class Stylizer:
         infer_ms: dict[str, float] = {}
         for candidate in found.values():
             try:
-                infer_ms[candidate.name] = cls._time_on(candidate, model, size_px, frame_px)
+                infer_ms[candidate.name] = cls._time_on(
+                    candidate, model, size_px, frame_px, trial_px
+                )
             except ProviderError as error:
                 skipped[candidate.name] = str(error)
             auto.rest()
         if not infer_ms:
             raise ProviderError(f"no provider can run '{model}': {'; '.join(skipped.values())}")
-        choice = auto.Choice(min(infer_ms, key=infer_ms.__getitem__), infer_ms, frame_px)
+        choice = auto.Choice(min(infer_ms, key=infer_ms.__getitem__), infer_ms, trial_px)
         auto.remember(key, choice)
-        stylizer = cls._load_on(found[choice.provider], model, size_px)
+        stylizer = cls._load_on(found[choice.provider], model, size_px, frame_px)
         stylizer._auto_notes = (*skipped.values(), str(choice))
         return stylizer
 
@@ -149,11 +156,12 @@ class Stylizer:
         candidate: Provider,
         model: str | Path,
         size_px: tuple[int, int] | None,
-        frame_px: tuple[int, int],
+        frame_px: tuple[int, int] | None,
+        trial_px: tuple[int, int],
     ) -> float:
         """Shortest time of the network on a provider, ms; its session is let go afterwards."""
-        stylizer = cls._load_on(candidate, model, size_px)
-        width, height = frame_px
+        stylizer = cls._load_on(candidate, model, size_px, frame_px)
+        width, height = trial_px
         grain = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
         prepared = stylizer.prepare(grain)
         return auto.time_runs(lambda: stylizer.infer(prepared))
@@ -164,19 +172,23 @@ class Stylizer:
         candidate: Provider,
         model: str | Path,
         size_px: tuple[int, int] | None,
+        frame_px: tuple[int, int] | None = None,
         *,
         record_graph: bool = True,
         tell: Callable[[str], None] | None = None,
     ) -> "Stylizer":
+        planned_px = size_px or frame_px
         path = catalog.resolve(model, candidate.name)
-        width, height = size_px or (_TRIAL_SIDE_PX, _TRIAL_SIDE_PX)
+        width, height = planned_px or (_TRIAL_SIDE_PX, _TRIAL_SIDE_PX)
         with ExitStack() as stack:
             if candidate.compiles and tell is not None:
-                size = "" if size_px is None else f" at {width}x{height}"
+                size = "" if planned_px is None else f" at {width}x{height}"
                 what = f"{candidate.name} builds its engine for {path.name}{size}, once"
                 stack.enter_context(told_while(what, tell))
-            session = Session(path, candidate, size_px, record_graph=record_graph)
+            session = Session(path, candidate, planned_px, record_graph=record_graph)
             stylizer = cls(session, size_px=size_px)
+            if size_px is None and stylizer.spec.contract_version and not stylizer.fixed_size_px:
+                stylizer.size_px = frame_px
             if candidate.name != "cpu":
                 # Many providers start well and fail at the first frame.
                 stylizer.warm_up(height, width)

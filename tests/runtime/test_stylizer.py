@@ -188,3 +188,14 @@ def test_missing_onnxruntime_names_both_extras(models, monkeypatch):
         MissingExtraError, match=r"pip install 'edge-style\[cpu\]' or 'edge-style\[gpu\]'"
     ):
         Stylizer.load(models / "negative.onnx")
+
+
+def test_frames_of_a_known_size_are_planned_for(models) -> None:
+    stylizer = Stylizer.load(models / "negative.onnx", provider="cpu", frame_px=(40, 24))
+    frame = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
+    assert np.array_equal(stylizer(frame), 255 - frame)
+    # A camera that changes its mind does not stop the show.
+    assert stylizer(np.zeros((48, 80, 3), np.uint8)).shape == (24, 40, 3)
+    # A model of fixed size goes on as it did.
+    fixed = Stylizer.load(models / "foreign_fixed.onnx", provider="cpu", frame_px=(40, 24))
+    assert fixed(frame).shape == frame.shape
