@@ -122,7 +122,8 @@ def models(provider: ProviderOption = "auto", json_output: JsonOption = False) -
     from edge_style.catalog import default_files, list_models
     from edge_style.providers import candidates
 
-    provider_name = candidates(provider)[0].name
+    found = candidates(provider)
+    provider_name = found[0].name
     entries = list_models()
     chosen = default_files(entries, provider_name)
     if json_output:
@@ -142,7 +143,9 @@ def models(provider: ProviderOption = "auto", json_output: JsonOption = False) -
     from edge_style.tables import models_table, show
 
     show(models_table(entries, chosen))
-    note(f"* runs for --model NAME on {provider_name}")
+    others = [candidate.name for candidate in found[1:]]
+    more = f"; --provider auto measures {provider_name}, {', '.join(others)}" if others else ""
+    note(f"* runs for --model NAME on {provider_name}{more}")
 
 
 @app.command()

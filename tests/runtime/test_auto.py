@@ -151,3 +151,9 @@ def test_a_busy_machine_is_left_out():
         now_s[0] += next(durations_s)
 
     assert auto.time_runs(run, clock=lambda: now_s[0]) == pytest.approx(10)
+
+
+def test_models_says_that_auto_measures(cli, two):
+    assert (
+        "runs for --model NAME on other; --provider auto measures other, cpu" in cli("models").err
+    )
