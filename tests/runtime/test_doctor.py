@@ -207,7 +207,7 @@ def test_where_nothing_is_missing_there_is_no_advice():
     [
         ({"packages": {"onnxruntime": "1", "onnxruntime-gpu": "1"}}, "overwrite each other"),
         ({"providers": failed("openvino")}, "openvino did not run: it broke (get openvino)"),
-        ({"providers": failed("cuda")}, "were not found: cuDNN"),
+        ({"providers": failed("cuda")}, "were not found: cuDNN; NVIDIA's driver"),
         ({"machine": {"gpus": ["RTX"], "cpu": "AMD"}}, "(RTX) that nothing here can use: get cuda"),
         ({"machine": {"gpus": [], "cpu": "Intel"}}, "openvino may be quicker"),
         ({"models": []}, "no styles"),

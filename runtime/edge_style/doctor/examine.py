@@ -128,14 +128,21 @@ def _about_providers(report: Mapping[str, Any]) -> list[str]:
     by_name = {each["name"]: each for each in report["providers"]}
     for each in report["providers"]:
         if each["state"] == "failed":
-            lines.append(f"{each['name']} did not run: {each['detail']} ({each['install']})")
+            # How to get it is no help where it is installed and lacks something else.
+            is_there = each["name"] in ("cuda", "tensorrt")
+            how = "" if is_there else f" ({each['install']})"
+            lines.append(f"{each['name']} did not run: {each['detail']}{how}")
     machine = report["machine"]
     if machine["gpus"] and by_name["cuda"]["state"] == "absent":
         gpu, how = machine["gpus"][0], by_name["cuda"]["install"]
         lines.append(f"there is a GPU ({gpu}) that nothing here can use: {how}")
     missing = [name for name, file in report["libraries"].items() if file is None]
     if by_name["cuda"]["state"] == "failed" and missing:
-        lines.append(f"for cuda and tensorrt these libraries were not found: {', '.join(missing)}")
+        lines.append(
+            f"for cuda and tensorrt these libraries were not found: {', '.join(missing)}; NVIDIA's "
+            "driver brings its own, pip install 'onnxruntime-gpu[cuda,cudnn]' those of CUDA and "
+            "cuDNN, pip install tensorrt its own"
+        )
     if "Intel" in machine["cpu"] and by_name["openvino"]["state"] == "absent":
         lines.append("an Intel processor: openvino may be quicker, pip install "
                      "'edge-style[openvino]', then compare with edge-style bench")  # fmt: skip
