@@ -1,4 +1,5 @@
-# The habits of this project. `make demo` and `make test` need Python 3.10+ and nothing else.
+# The habits of this project. `make demo` and `make test` need Python 3.10+ and nothing else;
+# `make web`, which builds the page for browsers, needs Node.js 20.19+.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,11 +14,16 @@ DEMO ?= demo
 # Windows keeps the programs of an environment elsewhere.
 BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: help demo test lint check format clean
+WEB := runtime/web
+PAGE := runtime/edge_style/web/page
+
+.PHONY: help demo test bench web lint check format clean
 
 help:
 	@echo "make demo    stylize a photo and a clip with a shipped style (PHOTO=me.jpg, STYLE=starry)"
 	@echo "make test    run the tests in an environment of their own"
+	@echo "make web     build the page of 'edge-style web' (needs Node.js 20.19 or later)"
+	@echo "make bench   measure this machine, write tools/BENCHMARKS.md (about 7 minutes)"
 	@echo "make lint    linters, types, import rules"
 	@echo "make check   all of these, as continuous integration runs them"
 	@echo "make format  format the code"
@@ -34,6 +40,11 @@ demo: $(VENV)/.installed
 test: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+bench: $(TEST_VENV)/.installed
+	$(TEST_VENV)/$(BIN)/python tools/bench_all.py $(BENCH_ARGS)
+
+web: $(PAGE)/index.html
+
 lint: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff check .
 	$(TEST_VENV)/$(BIN)/ruff format --check .
@@ -47,7 +58,8 @@ format: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(TEST_VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(TEST_VENV) .venv-bench-peer .venv-bench-openvino $(DEMO) $(PAGE) $(WEB)/node_modules
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # The marker is newer than pyproject.toml only when what that asks for is installed.
 $(VENV)/.installed: pyproject.toml
@@ -58,5 +70,17 @@ $(VENV)/.installed: pyproject.toml
 $(TEST_VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(TEST_VENV)
 	$(TEST_VENV)/$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(TEST_VENV)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,video,test,dev]"
+	$(TEST_VENV)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,video,plot,test,dev]"
 	touch $@
+
+# npm writes this file when it has installed what the lock file says.
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { echo "the page needs Node.js 20.19 or later, with npm" >&2; exit 2; }
+	cd $(WEB) && npm ci --no-audit --no-fund
+	touch $@
+
+PAGE_SOURCES := $(wildcard $(WEB)/src/*/* $(WEB)/build/* $(WEB)/public/*) $(WEB)/index.html \
+	$(WEB)/vite.config.ts $(WEB)/package.json exported/gallery/astronaut.jpg
+
+$(PAGE)/index.html: $(WEB)/node_modules/.package-lock.json $(PAGE_SOURCES)
+	cd $(WEB) && npm run build

@@ -11,6 +11,7 @@ import platformdirs
 from edge_style.contract import ModelSpec
 from edge_style.errors import ModelError, ModelNotFoundError
 from edge_style.onnx_file import summarize
+from edge_style.providers import provider_named
 
 MODEL_SUFFIX = ".onnx"
 INT8_SUFFIX = ".int8.onnx"
@@ -59,8 +60,8 @@ def resolve(model: str | os.PathLike[str], provider: str) -> Path:
 
     Args:
         model: a path, which is taken as it is; or a name: `starry`, or the name of a file,
-            `starry.onnx`. `starry` is the int8 file on the CPU, where there is one, else
-            `starry.onnx`.
+            `starry.onnx`. `starry` is the int8 file, where there is one, on providers that are
+            quicker with it, else `starry.onnx`.
         provider: name of the provider that will run it.
 
     Raises:
@@ -80,7 +81,7 @@ def resolve(model: str | os.PathLike[str], provider: str) -> Path:
 def _file_names(name: str, provider: str) -> tuple[str, ...]:
     if name.endswith(MODEL_SUFFIX):
         return (name,)
-    if provider == "cpu":
+    if provider_named(provider).quick_int8:
         return (name + INT8_SUFFIX, name + MODEL_SUFFIX)
     return (name + MODEL_SUFFIX, name + INT8_SUFFIX)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from edge_style import __version__
+from edge_style import __version__, cli_web
 from edge_style.cli_common import (
     JsonOption,
     ModelOption,
@@ -50,6 +50,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: loading rich for it takes as long as all the rest
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_web.app, name="web")
 
 
 @app.callback(invoke_without_command=True)
@@ -86,7 +87,7 @@ def image(
     batch_size = BatchSize.parse(size)
     results = []
     for name, pairs in plan_outputs(photos, split_models(model), output).items():
-        stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px)
+        stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
         for photo, target in pairs:
             made = stylize_photo(stylizer, photo, target, batch_size.long_side_px)
             if (photo, target) == pairs[0]:

@@ -40,9 +40,9 @@ def note(message: str) -> None:
 
 
 def note_start(stylizer: "Stylizer") -> None:
-    """Say which file runs where, and what `auto` could not use."""
-    for reason in stylizer.skipped:
-        note(f"note: {reason}")
+    """Say which file runs where, what `auto` measured, and what was left to the CPU."""
+    for line in stylizer.notes:
+        note(f"note: {line}")
     note(stylizer.description)
 
 

@@ -50,6 +50,10 @@ class SinkError(EdgeStyleError, OSError):
     """Frames cannot be delivered: no display, no such folder, disk full."""
 
 
+class PageNotBuiltError(EdgeStyleError, FileNotFoundError):
+    """The page for browsers is missing: it is built from a checkout, with Node.js."""
+
+
 class ContentError(EdgeStyleError, ValueError):
     """Training data cannot be used: an empty folder, a painting that is too small."""
 

@@ -18,7 +18,8 @@ from edge_style.contract import (
 )
 from edge_style.errors import ModelError
 from edge_style.images import resize
-from edge_style.session import Session, TensorInfo
+from edge_style.session import Session
+from edge_style.session_options import TensorInfo
 
 Frame: TypeAlias = npt.NDArray[np.uint8]
 

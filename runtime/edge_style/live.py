@@ -206,7 +206,11 @@ class Show:
         is_adaptive = self._options.target_fps is not None
         for model in self._options.models:
             stylizer = Stylizer.load(
-                model, provider=self._options.provider, size=None if is_adaptive else size_px
+                model,
+                provider=self._options.provider,
+                size=None if is_adaptive else size_px,
+                frame_px=None if is_adaptive else source.size_px,
+                tell=self._note,
             )
             self._note_start(stylizer)
             self._stylizers.append(stylizer)

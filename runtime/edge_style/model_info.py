@@ -9,7 +9,8 @@ from edge_style.contract import ModelSpec
 from edge_style.errors import ModelError
 from edge_style.onnx_file import summarize
 from edge_style.providers import AUTO, candidates, provider_named
-from edge_style.session import Session, TensorInfo
+from edge_style.session import Session
+from edge_style.session_options import TensorInfo
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ An `.onnx` file is a protocol buffer, whose fields say their own length, so that
 what it does not know. The field numbers are those of onnx.proto.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -37,12 +38,14 @@ class FileSummary:
         parameters: numbers in all stored tensors.
         external_data: files, relative to the model's folder, that hold its weights.
         metadata: its `metadata_props`.
+        sha256: of the file's bytes.
     """
 
     operations: Mapping[str, int]
     parameters: int
     external_data: tuple[str, ...]
     metadata: Mapping[str, str]
+    sha256: str
 
 
 def summarize(path: Path) -> FileSummary:
@@ -70,8 +73,24 @@ def summarize(path: Path) -> FileSummary:
                 f"'{path}' takes weights from '{location}', outside its own folder: refused"
             )
     return FileSummary(
-        dict(reader.operations.most_common()), reader.parameters, external_data, reader.metadata
+        dict(reader.operations.most_common()),
+        reader.parameters,
+        external_data,
+        reader.metadata,
+        hashlib.sha256(data).hexdigest(),
     )
+
+
+def file_sha256(path: Path) -> str:
+    """Checksum of a file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read '{path}': {error.strerror or error}") from error
 
 
 def not_onnx(path: Path) -> ModelError:

@@ -1,55 +1,26 @@
 """One onnxruntime session: a model file on one provider, and nothing it does silently."""
 
-import contextlib
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_style.contract import HEIGHT_DIM, METADATA_PREFIX, WIDTH_DIM
+from edge_style.buffers import DeviceBuffers
+from edge_style.contract import INPUT_NAME, METADATA_PREFIX
 from edge_style.errors import ModelError, ProviderError
-from edge_style.onnx_file import not_onnx, summarize
-from edge_style.providers import (
-    CPU_EP,
-    Provider,
-    import_onnxruntime,
-    load_failure,
-    plugin_devices,
-)
+from edge_style.onnx_file import summarize
+from edge_style.providers import CPU_EP, Provider, Workload, package_versions
+from edge_style.session_options import TensorInfo, check_started, open_session, reason_of
 
 Tensor: TypeAlias = npt.NDArray[Any]
 
 CONTRACT_KEY = METADATA_PREFIX + "contract_version"
+_PRECISION_KEY = METADATA_PREFIX + "precision"
 
-_SILENT = 4
-_DTYPES = {
-    "tensor(uint8)": "uint8",
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(double)": "float64",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-}
 _OUT_OF_MEMORY = ("failed to allocate", "bad alloc", "out of memory")
-# Errors of onnxruntime that are the file's fault, whatever the provider.
-_BAD_FILE = ("InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile")
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """Name, element type and shape of an input or output; dynamic sides are names or None."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str | None, ...]
-
-    def __str__(self) -> str:
-        sides = ", ".join("?" if side is None else str(side) for side in self.shape)
-        return f"{self.name} {self.dtype} [{sides}]"
 
 
 class Session:
@@ -60,10 +31,18 @@ class Session:
         provider: name of the provider that runs it: what onnxruntime says, not what was asked for.
         inputs, outputs: what the file takes and gives.
         metadata: its `metadata_props`.
+        sha256: of the file.
+        left_to_cpu: operator -> how many of them another provider left to the CPU.
+        notes: what the user should know of how it runs, one line each.
     """
 
     def __init__(
-        self, path: Path, provider: Provider, size_px: tuple[int, int] | None = None
+        self,
+        path: Path,
+        provider: Provider,
+        size_px: tuple[int, int] | None = None,
+        *,
+        record_graph: bool = True,
     ) -> None:
         """Load a file.
 
@@ -72,6 +51,7 @@ class Session:
             provider: where to run it.
             size_px: (width, height) if all frames will have this size; onnxruntime then plans its
                 memory and folds shape arithmetic for it. Other sizes are refused afterwards.
+            record_graph: record the run of a fixed size and replay it, where the provider can.
 
         Raises:
             ModelError: the file is no model that onnxruntime takes.
@@ -79,14 +59,38 @@ class Session:
         """
         summary = summarize(path)  # refuses damaged files and weights from elsewhere
         self.metadata = dict(summary.metadata)
-        if CONTRACT_KEY not in self.metadata:
+        self.sha256 = summary.sha256
+        follows_contract = CONTRACT_KEY in self.metadata
+        if not follows_contract:
             size_px = None  # a foreign model's frames are padded to sizes of its own
         self.path = path
         self.provider = provider.name
+        self.notes: tuple[str, ...] = ()
         self._entry = provider
-        self._session = _open(path, provider, size_px)
-        self.inputs = tuple(_info(value) for value in self._session.get_inputs())
-        self.outputs = tuple(_info(value) for value in self._session.get_outputs())
+        self._is_proven = False
+        self._buffers: DeviceBuffers | None = None
+        self._workload = Workload(
+            model_sha256=summary.sha256,
+            precision=self.metadata.get(_PRECISION_KEY, ""),
+            size_px=size_px,
+            image_input=INPUT_NAME if follows_contract else "",
+            versions="-".join(f"{name}{number}" for name, number in package_versions().items()),
+            wants_graph=record_graph and provider.records_graphs and size_px is not None,
+        )
+        try:
+            self._session = open_session(path, provider, self._workload)
+        except ProviderError as error:
+            if not self._workload.wants_graph:
+                raise
+            self._reopen_without_graph(error)
+        self.inputs = tuple(TensorInfo.of(value) for value in self._session.get_inputs())
+        self.outputs = tuple(TensorInfo.of(value) for value in self._session.get_outputs())
+        self.left_to_cpu = _left_to_cpu(self._session, provider)
+
+    @property
+    def replays_graph(self) -> bool:
+        """Whether the run is recorded and replayed (a CUDA graph)."""
+        return self._workload.wants_graph
 
     def run(self, feeds: Mapping[str, Tensor], output: str) -> Tensor:
         """Run the model; the output of that name.
@@ -96,101 +100,63 @@ class Session:
             ProviderError: the provider fails.
         """
         try:
-            (result,) = self._session.run([output], dict(feeds))
+            result = self._run(feeds, output)
         except Exception as error:  # onnxruntime's errors derive from nothing narrower
-            shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in feeds.items())
-            reason = _reason(error)
-            if any(sign in reason.lower() for sign in _OUT_OF_MEMORY):
-                raise ModelError(
-                    f"'{self.path.name}' has not enough memory for {shapes}: use a smaller --size"
-                ) from error
-            if type(error).__name__ == "EPFail" or self._entry.ep_name != CPU_EP:
-                raise ProviderError(
-                    f"provider '{self.provider}' failed on '{self.path.name}' with {shapes}: "
-                    f"{reason}; try --provider cpu"
-                ) from error
-            raise ModelError(f"'{self.path.name}' failed with {shapes}: {reason}") from error
-        _check_started(self._session, self._entry)
-        return np.asarray(result)
+            if self._is_proven or not self._workload.wants_graph:
+                raise self._explained(error, feeds) from error
+            # Recording happens at the first run, and not every graph of operations allows it.
+            self._reopen_without_graph(error)
+            return self.run(feeds, output)
+        if not self._is_proven:
+            check_started(self._session, self._entry)
+            self._is_proven = True
+        return result
 
+    def _run(self, feeds: Mapping[str, Tensor], output: str) -> Tensor:
+        # Only what the contract promises is known beforehand: an output like the image.
+        if not self._entry.memory or self._workload.size_px is None or len(self.outputs) != 1:
+            (result,) = self._session.run([output], dict(feeds))
+            return np.asarray(result)
+        if self._buffers is None or not self._buffers.fit(feeds):
+            self._buffers = DeviceBuffers(
+                self._session, self._entry.memory, feeds, output, like=INPUT_NAME
+            )
+        return self._buffers.run(feeds)
 
-def _open(path: Path, provider: Provider, size_px: tuple[int, int] | None) -> Any:
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _SILENT
-    options.enable_mem_pattern = provider.memory_pattern
-    # Values too small to see cost the CPU a hundred times an ordinary multiplication.
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    if size_px is not None:
-        options.add_free_dimension_override_by_name(WIDTH_DIM, size_px[0])
-        options.add_free_dimension_override_by_name(HEIGHT_DIM, size_px[1])
-    arguments = _provider_arguments(onnxruntime, provider, options)
-    try:
-        # Without this, onnxruntime prints a banner and goes on with the CPU.
-        session = onnxruntime.InferenceSession(str(path), options, enable_fallback=0, **arguments)
-    except Exception as error:  # onnxruntime's errors derive from nothing narrower
-        if type(error).__name__ == "InvalidProtobuf":
-            raise not_onnx(path) from error
-        if provider.ep_name == CPU_EP or type(error).__name__ in _BAD_FILE:
-            raise ModelError(f"onnxruntime cannot load '{path}': {_reason(error)}") from error
-        raise ProviderError(
-            f"provider '{provider.name}' did not start: {_reason(error)}"
-        ) from error
-    _check_started(session, provider)
-    if provider.ep_name != CPU_EP and not _takes_part(session, provider):
-        raise ProviderError(
-            f"provider '{provider.name}' takes no operation of '{path.name}': "
-            "all of it would run on the CPU"
+    def _reopen_without_graph(self, error: Exception) -> None:
+        self._buffers = None
+        self._workload = self._workload.without_graph()
+        self._session = open_session(self.path, self._entry, self._workload)
+        self.notes = (
+            *self.notes,
+            f"{self.provider} runs {self.path.name} step by step, it cannot be recorded as one "
+            f"graph: {reason_of(error)}",
         )
-    return session
+
+    def _explained(self, error: Exception, feeds: Mapping[str, Tensor]) -> Exception:
+        shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in feeds.items())
+        reason = reason_of(error)
+        if any(sign in reason.lower() for sign in _OUT_OF_MEMORY):
+            return ModelError(
+                f"'{self.path.name}' has not enough memory for {shapes}: use a smaller --size"
+            )
+        if type(error).__name__ == "EPFail" or self._entry.ep_name != CPU_EP:
+            return ProviderError(
+                f"provider '{self.provider}' failed on '{self.path.name}' with {shapes}: "
+                f"{reason}; try --provider cpu"
+            )
+        return ModelError(f"'{self.path.name}' failed with {shapes}: {reason}")
 
 
-def _provider_arguments(onnxruntime: Any, provider: Provider, options: Any) -> dict[str, Any]:
-    # A registered plugin is listed as if it were built in, but takes part by its devices only.
-    devices = plugin_devices(provider)
-    if devices:
-        options.add_provider_for_devices(devices[:1], dict(provider.options))
+def _left_to_cpu(session: Any, provider: Provider) -> dict[str, int]:
+    """Operator -> how many the provider left to the CPU; empty where onnxruntime cannot tell."""
+    if provider.ep_name == CPU_EP or not hasattr(session, "get_provider_graph_assignment_info"):
         return {}
-    built_in = set(onnxruntime.get_available_providers())
-    if provider.library and hasattr(onnxruntime, "preload_dlls"):
-        # Finds the CUDA libraries that pip installed; they are on no search path of the system.
-        # What it prints where there are none is told by `load_failure` if it matters.
-        with contextlib.redirect_stdout(io.StringIO()):
-            onnxruntime.preload_dlls()
-    wanted: Sequence[str] = [provider.ep_name, *provider.helpers, CPU_EP]
-    names = [name for name in dict.fromkeys(wanted) if name in built_in]
-    own_options = [dict(provider.options) if name == provider.ep_name else {} for name in names]
-    return {"providers": names, "provider_options": own_options}
-
-
-def _check_started(session: Any, provider: Provider) -> None:
-    """Ask the session itself: onnxruntime falls back to the CPU without a word."""
-    active = session.get_providers()
-    if not active or active[0] != provider.ep_name:
-        reason = load_failure(provider) or "onnxruntime fell back to another one"
-        raise ProviderError(f"provider '{provider.name}' did not start: {_one_line(reason)}")
-
-
-def _takes_part(session: Any, provider: Provider) -> bool:
-    """Whether any operation was given to the provider; True where onnxruntime cannot tell."""
-    if not hasattr(session, "get_provider_graph_assignment_info"):
-        return True
-    parts = session.get_provider_graph_assignment_info()
-    return any(part.ep_name == provider.ep_name for part in parts)
-
-
-def _info(value: Any) -> TensorInfo:
-    return TensorInfo(value.name, _DTYPES.get(value.type, value.type), tuple(value.shape))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _reason(error: Exception) -> str:
-    """onnxruntime's message without its preamble: `[ONNXRuntimeError] : 1 : FAIL : ...`."""
-    text = _one_line(str(error))
-    if text.startswith("[ONNXRuntimeError]"):
-        text = text.split(" : ", 3)[-1]
-    return text if len(text) <= 300 else text[:300] + "..."
+    return dict(
+        Counter(
+            node.op_type
+            for part in session.get_provider_graph_assignment_info()
+            if part.ep_name == CPU_EP
+            for node in part.get_nodes()
+        ).most_common()
+    )

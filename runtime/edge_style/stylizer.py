@@ -1,24 +1,28 @@
 """`Stylizer.load("starry")`: a model file becomes a function from frames to frames."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_style import catalog
+from edge_style import auto, catalog
 from edge_style.contract import INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME, ModelSpec, Precision
 from edge_style.errors import ModelError, ProviderError, UsageError
 from edge_style.formats import recognize
 from edge_style.images import ensure_min_side, resize_to_cover
-from edge_style.providers import Provider, candidates
+from edge_style.onnx_file import file_sha256
+from edge_style.providers import AUTO, Provider, candidates
 from edge_style.session import Session
+from edge_style.waiting import told_while
 
 Frame: TypeAlias = npt.NDArray[np.uint8]
 StyleWeights: TypeAlias = Sequence[float] | npt.NDArray[np.float32]
 
 _TRIAL_SIDE_PX = 64
+_USUAL_SIZE_PX = (640, 480)
 
 
 class Stylizer:
@@ -32,7 +36,6 @@ class Stylizer:
         provider: name of the execution provider that runs it.
         spec: what the file says of itself; `contract_version` is 0 for a foreign model.
         size_px: (width, height) at which the network runs; None: at each frame's own size.
-        skipped: what `auto` tried before, and why that could not run the model.
     """
 
     def __init__(
@@ -40,7 +43,6 @@ class Stylizer:
         session: Session,
         *,
         size_px: tuple[int, int] | None = None,
-        skipped: tuple[str, ...] = (),
     ) -> None:
         """Wrap a session. `Stylizer.load` is the usual way.
 
@@ -52,7 +54,7 @@ class Stylizer:
         self._format, self.spec = recognize(session)
         self.path = session.path
         self.provider = session.provider
-        self.skipped = skipped
+        self._auto_notes: tuple[str, ...] = ()
         fixed = self._format.fixed_size_px
         if size_px is not None and fixed is not None and size_px != fixed:
             raise UsageError(
@@ -72,14 +74,24 @@ class Stylizer:
         *,
         provider: str = "auto",
         size: tuple[int, int] | None = None,
+        frame_px: tuple[int, int] | None = None,
+        record_graph: bool = True,
+        tell: Callable[[str], None] | None = None,
     ) -> "Stylizer":
         """Find a model and make it ready to run.
 
         Args:
             model: the name of a style, such as `starry`, or the path of an `.onnx` file.
-            provider: an execution provider's name, or `auto` for the first that works here.
+            provider: an execution provider's name, or `auto` for the quickest here: where several
+                start, they are timed for a second each, once, and the choice is remembered.
             size: (width, height) in pixels at which to run; frames are scaled to cover it and cut,
                 and results have this size. None: each frame at its own size.
+            frame_px: (width, height) of all frames to come, where `size` is None: onnxruntime then
+                plans for that size, which int8 files gain most by. A frame of another size is
+                scaled to it.
+            record_graph: record the run of a fixed size once and replay it, where the provider
+                that was asked for can (CUDA graphs).
+            tell: takes a line now and then while a provider builds an engine for minutes.
 
         Raises:
             ModelNotFoundError: there is no such model; the message suggests others.
@@ -88,15 +100,71 @@ class Stylizer:
             UsageError: no such provider, or a size that the model does not take.
             MissingExtraError: onnxruntime is not installed.
         """
-        skipped: list[str] = []
-        for candidate in candidates(provider):
+        if provider.lower() == AUTO:
+            return cls._load_automatically(model, size, frame_px)
+        (candidate,) = candidates(provider)
+        return cls._load_on(candidate, model, size, frame_px, record_graph=record_graph, tell=tell)
+
+    @classmethod
+    def _load_automatically(
+        cls,
+        model: str | Path,
+        size_px: tuple[int, int] | None,
+        frame_px: tuple[int, int] | None,
+    ) -> "Stylizer":
+        """The quickest of the providers that run the model, as measured now or at an earlier start.
+
+        A single candidate is not measured.
+        """
+        found = {candidate.name: candidate for candidate in candidates(AUTO)}
+        if len(found) == 1:
+            (only,) = found.values()
+            return cls._load_on(only, model, size_px, frame_px)
+        trial_px = size_px or frame_px or _USUAL_SIZE_PX
+        files = {name: file_sha256(catalog.resolve(model, name)) for name in found}
+        key = auto.choice_key(files, trial_px)
+        choice = auto.recall(key)
+        if choice is not None and choice.provider in found:
             try:
-                return cls._load_on(candidate, model, size, tuple(skipped))
+                stylizer = cls._load_on(found[choice.provider], model, size_px, frame_px)
+            except ProviderError:
+                auto.forget(key)  # a device was taken out, or a library
+            else:
+                stylizer._auto_notes = (str(choice),)
+                return stylizer
+        skipped: dict[str, str] = {}
+        infer_ms: dict[str, float] = {}
+        for candidate in found.values():
+            try:
+                infer_ms[candidate.name] = cls._time_on(
+                    candidate, model, size_px, frame_px, trial_px
+                )
             except ProviderError as error:
-                if provider.lower() != "auto":
-                    raise
-                skipped.append(str(error))
-        raise ProviderError(f"no provider can run '{model}': {'; '.join(skipped)}")
+                skipped[candidate.name] = str(error)
+            auto.rest()
+        if not infer_ms:
+            raise ProviderError(f"no provider can run '{model}': {'; '.join(skipped.values())}")
+        choice = auto.Choice(min(infer_ms, key=infer_ms.__getitem__), infer_ms, trial_px)
+        auto.remember(key, choice)
+        stylizer = cls._load_on(found[choice.provider], model, size_px, frame_px)
+        stylizer._auto_notes = (*skipped.values(), str(choice))
+        return stylizer
+
+    @classmethod
+    def _time_on(
+        cls,
+        candidate: Provider,
+        model: str | Path,
+        size_px: tuple[int, int] | None,
+        frame_px: tuple[int, int] | None,
+        trial_px: tuple[int, int],
+    ) -> float:
+        """Shortest time of the network on a provider, ms; its session is let go afterwards."""
+        stylizer = cls._load_on(candidate, model, size_px, frame_px)
+        width, height = trial_px
+        grain = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        prepared = stylizer.prepare(grain)
+        return auto.time_runs(lambda: stylizer.infer(prepared))
 
     @classmethod
     def _load_on(
@@ -104,14 +172,26 @@ class Stylizer:
         candidate: Provider,
         model: str | Path,
         size_px: tuple[int, int] | None,
-        skipped: tuple[str, ...],
+        frame_px: tuple[int, int] | None = None,
+        *,
+        record_graph: bool = True,
+        tell: Callable[[str], None] | None = None,
     ) -> "Stylizer":
+        planned_px = size_px or frame_px
         path = catalog.resolve(model, candidate.name)
-        stylizer = cls(Session(path, candidate, size_px), size_px=size_px, skipped=skipped)
-        if candidate.name != "cpu":
-            # Many providers start well and fail at the first frame.
-            width, height = size_px or (_TRIAL_SIDE_PX, _TRIAL_SIDE_PX)
-            stylizer.warm_up(height, width)
+        width, height = planned_px or (_TRIAL_SIDE_PX, _TRIAL_SIDE_PX)
+        with ExitStack() as stack:
+            if candidate.compiles and tell is not None:
+                size = "" if planned_px is None else f" at {width}x{height}"
+                what = f"{candidate.name} builds its engine for {path.name}{size}, once"
+                stack.enter_context(told_while(what, tell))
+            session = Session(path, candidate, planned_px, record_graph=record_graph)
+            stylizer = cls(session, size_px=size_px)
+            if size_px is None and stylizer.spec.contract_version and not stylizer.fixed_size_px:
+                stylizer.size_px = frame_px
+            if candidate.name != "cpu":
+                # Many providers start well and fail at the first frame.
+                stylizer.warm_up(height, width)
         return stylizer
 
     @property
@@ -139,6 +219,24 @@ class Stylizer:
     def styles(self) -> tuple[str, ...]:
         """Names of the styles of a many-style network; empty for others."""
         return self.spec.styles
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the choice and of how it runs, one line each.
+
+        What `auto` measured and what could not run the model, what was left to the CPU.
+        """
+        return (*self._auto_notes, *_notes(self._session))
+
+    @property
+    def replays_graph(self) -> bool:
+        """Whether the run is recorded and replayed (a CUDA graph)."""
+        return self._session.replays_graph
+
+    @property
+    def left_to_cpu(self) -> Mapping[str, int]:
+        """Operator -> how many of them the provider left to the CPU."""
+        return self._session.left_to_cpu
 
     @property
     def description(self) -> str:
@@ -205,6 +303,17 @@ class Stylizer:
                 f"'{self.name}' takes {length} finite style weights, got {list(weights.shape)}"
             )
         return weights
+
+
+def _notes(session: Session) -> tuple[str, ...]:
+    left = session.left_to_cpu
+    if not left:
+        return session.notes
+    named = ", ".join(f"{operator} {count}" for operator, count in left.items())
+    return (
+        *session.notes,
+        f"{session.provider} left {sum(left.values())} operations to the CPU: {named}",
+    )
 
 
 def _style_length(session: Session, spec: ModelSpec) -> int | None:

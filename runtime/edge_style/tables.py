@@ -1,7 +1,8 @@
-"""How `models` and `info` look to people."""
+"""How `models`, `info`, `bench` and `doctor` look to people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -12,6 +13,10 @@ from edge_style.model_info import ModelInfo
 
 # Without a terminal, rich would fold the table at 80 columns and break paths apart.
 _PIPED_COLUMNS = 200
+_BENCH_COLUMNS = (
+    *("model", "precision", "provider", "size", "infer ms", "95%", "frame ms", "95%"),
+    *("spread", "frames/s", "cold start ms", "MB", "cores"),
+)
 
 
 def show(table: Table) -> None:
@@ -42,9 +47,6 @@ def models_table(entries: list[CatalogEntry], chosen: set[Path]) -> Table:
 
 def info_table(found: ModelInfo, size_px: tuple[int, int]) -> Table:
     """What a model file is, one line per fact; facts that are not known are left out."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
     spec = found.spec
     gmacs = found.gmacs(*size_px)
     facts = {
@@ -75,10 +77,67 @@ def info_table(found: ModelInfo, size_px: tuple[int, int]) -> Table:
         }
     else:
         facts["made by"] = "another program: no metadata of edge-style"
+    return facts_table(facts)
+
+
+def facts_table(facts: Mapping[str, str]) -> Table:
+    """One row per fact; those without a value are left out."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in facts.items():
         if value:
             table.add_row(name, value)
     return table
+
+
+def bench_table(results: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per candidate and size; those that gave no figures say why."""
+    has_power = any(result.get("power_w") is not None for result in results)
+    table = Table(*_BENCH_COLUMNS, *(["W"] if has_power else []), box=box.SIMPLE)
+    for column in table.columns[4:]:
+        column.justify = "right"
+    for result in results:
+        provider = result["provider"] + (" (graph)" if result["graph"] else "")
+        names = (result["model"], result["precision"] or "", provider, result["size"])
+        if result["error"]:
+            table.add_row(*names, "failed")
+            continue
+        figures = [
+            f"{result['infer_ms']['p50']:.1f}",
+            f"{result['infer_ms']['p95']:.1f}",
+            f"{result['end_to_end_ms']['p50']:.1f}",
+            f"{result['end_to_end_ms']['p95']:.1f}",
+            f"\u00b1{result['spread'] * 100:.0f}%",
+            f"{result['fps']:.1f}",
+            _number(result["cold_start_ms"], ".0f"),
+            _number(result["peak_rss_mb"], ".0f"),
+            _number(result["cpu_cores"], ".1f"),
+        ]
+        if has_power:
+            figures.append(_number(result["power_w"], ".1f"))
+        table.add_row(*names, *figures)
+    return table
+
+
+def comparison_table(comparisons: Sequence[Mapping[str, Any]]) -> Table:
+    """Then and now, with the verdict."""
+    table = Table("model", "size", "then ms", "now ms", "now / then", "", "verdict", box=box.SIMPLE)
+    for each in comparisons:
+        table.add_row(
+            each["name"],
+            each["size"],
+            f"{each['old_ms']:.1f}",
+            f"{each['new_ms']:.1f}",
+            f"{each['ratio']:.3f}",
+            f"{each['low']:.3f} to {each['high']:.3f}",
+            each["verdict"],
+        )
+    return table
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
 
 
 def _pairs(values: Mapping[str, object]) -> str:

@@ -39,6 +39,15 @@ def encode(rgb: np.ndarray, suffix: str) -> bytes:
     return data.tobytes()
 
 
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder of the test's own, also in the processes that it starts."""
+    folder = tmp_path_factory.mktemp("cache")
+    for variable in ("XDG_CACHE_HOME", "EDGE_STYLE_CACHE"):
+        monkeypatch.setenv(variable, str(folder))
+    return folder
+
+
 @pytest.fixture
 def models() -> Path:
     """The folder of tiny models that tests/make_models.py writes."""

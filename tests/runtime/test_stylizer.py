@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from edge_style import Stylizer, providers
+from edge_style import Stylizer
 from edge_style.errors import ImageError, MissingExtraError, ModelError, ProviderError, UsageError
-from edge_style.providers import Provider
+from edge_style.providers import Provider, table
 
 from .conftest import make_rgb
 
@@ -162,23 +162,23 @@ def with_external_data(location: str) -> bytes:
 def test_foreign_provider_that_takes_nothing_is_an_error(models, monkeypatch):
     # onnxruntime lists this one everywhere, and lets the CPU do all the work.
     idle = Provider("cuda", "AzureExecutionProvider", "test", "test")
-    monkeypatch.setattr(providers, "PROVIDERS", (idle, providers.PROVIDERS[-1]))
+    monkeypatch.setattr(table, "PROVIDERS", (idle, table.PROVIDERS[-1]))
     with pytest.raises(ProviderError, match=r"'cuda' takes no operation of 'negative\.onnx'"):
         Stylizer.load(models / "negative.onnx", provider="cuda")
 
 
 def test_auto_goes_on_and_tells_why(models, monkeypatch):
     idle = Provider("cuda", "AzureExecutionProvider", "test", "test")
-    monkeypatch.setattr(providers, "PROVIDERS", (idle, providers.PROVIDERS[-1]))
+    monkeypatch.setattr(table, "PROVIDERS", (idle, table.PROVIDERS[-1]))
     stylizer = Stylizer.load(models / "negative.onnx")
     assert stylizer.provider == "cpu"
-    assert len(stylizer.skipped) == 1
-    assert "takes no operation" in stylizer.skipped[0]
+    assert "takes no operation" in stylizer.notes[0]
+    assert stylizer.notes[1].startswith("auto chose cpu at 640x480: cpu ")
 
 
 @pytest.mark.parametrize("name", ["migraphx", "qnn", "dml"])
 def test_providers_that_are_not_built_in(models, name):
-    with pytest.raises(ProviderError, match=r"available: .*cpu"):
+    with pytest.raises(ProviderError, match=r"was built without it.*available: .*cpu"):
         Stylizer.load(models / "negative.onnx", provider=name)
 
 
@@ -188,3 +188,14 @@ def test_missing_onnxruntime_names_both_extras(models, monkeypatch):
         MissingExtraError, match=r"pip install 'edge-style\[cpu\]' or 'edge-style\[gpu\]'"
     ):
         Stylizer.load(models / "negative.onnx")
+
+
+def test_frames_of_a_known_size_are_planned_for(models) -> None:
+    stylizer = Stylizer.load(models / "negative.onnx", provider="cpu", frame_px=(40, 24))
+    frame = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
+    assert np.array_equal(stylizer(frame), 255 - frame)
+    # A camera that changes its mind does not stop the show.
+    assert stylizer(np.zeros((48, 80, 3), np.uint8)).shape == (24, 40, 3)
+    # A model of fixed size goes on as it did.
+    fixed = Stylizer.load(models / "foreign_fixed.onnx", provider="cpu", frame_px=(40, 24))
+    assert fixed(frame).shape == frame.shape

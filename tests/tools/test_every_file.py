@@ -29,7 +29,9 @@ def test_file_is_valid_and_runs_at_every_size(
         ("", True)
     ]
     assert model.ir_version <= MAX_IR_VERSION
-    assert {node.op_type for node in model.graph.node if "image" in node.input} == {"Cast"}
+    readers = {node.op_type for node in model.graph.node if "image" in node.input}
+    # int8 files are for CPUs and keep frames as bytes.
+    assert readers <= ({"Shape", "Transpose"} if precision == "int8" else {"Cast"})
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 2
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -13,9 +13,19 @@ from torch import nn
 from edge_style import cli
 from edge_style.contract import ModelSpec
 from edge_style.images import write_image
+from edge_style_tools.folding import fold
+from edge_style_tools.int8_form import (
+    CellConvolution,
+    ChannelsLastShuffle,
+    FencedActivation,
+    fold_frame_scale,
+    int8_form,
+)
 from edge_style_tools.onnx_export import network_to_onnx
 from edge_style_tools.photos import made_photo
 from edge_style_tools.quantize import QuantizationSettings, quantizable, quantize
+from edge_style_tools.uint8_frames import level_tensors
+from edge_style_training.networks.lean import FrameScale
 
 
 def run_export(*arguments: object) -> int:
@@ -49,9 +59,57 @@ def test_onnxruntime_computes_every_convolution_in_int8(exported: Path, tmp_path
     operations = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
     assert operations.count("QLinearConv") == 4
     assert operations.count("QLinearAdd") == 1
-    assert operations.count("QuantizeLinear") == 1
-    assert operations.count("DequantizeLinear") == 1
-    assert not {"Conv", "FusedConv", "Relu"} & set(operations)
+    # Frames are bytes on the way in and out, and nothing in between is float.
+    floats = {"Conv", "FusedConv", "Relu", "Clip", "Round", "Cast", "DepthToSpace"}
+    assert not (floats | {"QuantizeLinear", "DequantizeLinear"}) & set(operations)
+
+
+def test_convolutions_keep_the_channels_last(tiny: Any, tmp_path: Path) -> None:
+    # With a coarse stage and instance normalizations, which alone want the channels first.
+    config = {"width": 16, "blocks": 2, "coarse_blocks": 1, "instance_at": [0, 3]}
+    model = network_to_onnx(tiny.network(**config), precision="int8")
+    frames = [made_photo(seed, 64, 80) for seed in range(4)]
+    onnx.save(quantize(model, frames, QuantizationSettings()), tmp_path / "quantized.onnx")
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.add_free_dimension_override_by_name("H", 64)
+    options.add_free_dimension_override_by_name("W", 80)
+    onnxruntime.InferenceSession(
+        tmp_path / "quantized.onnx", options, providers=["CPUExecutionProvider"]
+    )
+    nodes = onnx.load(tmp_path / "optimized.onnx").graph.node
+    assert not {"Conv", "FusedConv"} & {node.op_type for node in nodes}
+    turns = [
+        list(onnx.helper.get_node_attr_value(node, "perm"))
+        for node in nodes
+        if node.op_type == "Transpose"
+    ]
+    # The stem's cells, the enlargement and the head move pixels; two normalizations turn and back.
+    assert sorted(len(turn) for turn in turns) == [4] * 4 + [6] * 3
+    assert turns.count([0, 3, 1, 2]) == turns.count([0, 2, 3, 1]) == 2
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (64, 50)])
+def test_int8_form_computes_the_same(tiny: Any, size: tuple[int, int]) -> None:
+    network = tiny.network(blocks=2, coarse_blocks=1, instance_at=[0, 3])
+    formed = fold(network)
+    fold_frame_scale(formed)
+    formed = int8_form(formed)
+    kinds = {type(layer) for layer in formed.modules()}
+    assert {ChannelsLastShuffle, CellConvolution, FencedActivation} <= kinds
+    assert FrameScale not in kinds
+    frame = 255 * torch.rand(1, 3, *size)
+    with torch.no_grad():
+        torch.testing.assert_close(formed(frame), network(frame), rtol=1e-3, atol=0.02)
+
+
+def test_frames_whose_way_is_not_only_moves_stay_float(tiny: Any) -> None:
+    # What is measured over the whole frame, and a picture that is bent, cannot be had from bytes.
+    contrast = network_to_onnx(tiny.network(contrast_norm=True), precision="int8")
+    bent = network_to_onnx(nn.Sequential(tiny.network(), nn.Tanh()), precision="int8")
+    assert len(level_tensors(network_to_onnx(tiny.network(), precision="int8"))) == 2
+    assert len(level_tensors(contrast)) == 1
+    assert not level_tensors(bent)
 
 
 def test_file_keeps_the_contract(exported: Path) -> None:
@@ -60,7 +118,8 @@ def test_file_keeps_the_contract(exported: Path) -> None:
     for value in (model.graph.input[0], model.graph.output[0]):
         sides = [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
         assert sides == [1, "H", "W", 3]
-    assert {node.op_type for node in model.graph.node if "image" in node.input} == {"Cast"}
+    readers = {node.op_type for node in model.graph.node if "image" in node.input}
+    assert readers == {"Shape", "Transpose"}
     assert {array.dtype for array in weights(model)} == {np.dtype(np.int8)}
     spec = ModelSpec.from_metadata({entry.key: entry.value for entry in model.metadata_props})
     assert spec is not None
@@ -100,7 +159,7 @@ def test_sums_of_float_layers_stay_float(tiny: Any) -> None:
     model = network_to_onnx(tiny.network())
     kinds = {node.name: node.op_type for node in model.graph.node}
     assert {"InstanceNormalization", "Add"} <= set(kinds.values())
-    assert {kinds[name] for name in quantizable(model)} == {"Conv", "Relu"}
+    assert {kinds[name] for name in quantizable(model)} == {"Conv", "Clip"}
 
 
 def test_calibration_on_the_wrong_photos_is_refused(

@@ -68,12 +68,12 @@ def test_int8_files_are_for_cpus(exported_file: Export) -> None:
         assert blocking(path, target)["QuantizeLinear"] > 2
 
 
-def test_padding_that_splits_coreml_goes_with_two_options(
+def test_padding_that_splits_coreml_is_written_plainly(
     tiny: Any, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny.write_zoo_file(workplace / "zoo.onnx", pad="edge")
     output = ("--output", "out.onnx")
-    assert run_export("zoo.onnx", *output, "--check-for", "cpu,coreml") == 2
+    assert run_export("zoo.onnx", *output, "--check-for", "cpu,coreml", "--no-plain-pads") == 2
     captured = capsys.readouterr()
     assert "Pad(edge)" in captured.out
     error = captured.err.splitlines()[-1]
@@ -83,7 +83,7 @@ def test_padding_that_splits_coreml_goes_with_two_options(
     assert error.endswith("nothing was written")
     assert [path.name for path in workplace.iterdir()] == ["zoo.onnx"]
 
-    options = ("--size", "80x48", "--plain-pads", "--check-for", "coreml", "--json")
+    options = ("--size", "80x48", "--check-for", "coreml", "--json")
     assert run_export("zoo.onnx", *output, *options) == 0
     report = json.loads(capsys.readouterr().out)
     (found,) = report["checks"]
@@ -128,10 +128,10 @@ def test_uint8_between_the_ends_is_not_for_tensorrt(copy: Export) -> None:
 
 
 def test_unknown_operators_count_inside_the_network_only(copy: Export) -> None:
-    def round_after(kind: str) -> Callable[[onnx.ModelProto], None]:
+    def round_after(kind: str, which: int) -> Callable[[onnx.ModelProto], None]:
         def edit(model: onnx.ModelProto) -> None:
             nodes = list(model.graph.node)
-            target = next(node for node in nodes if node.op_type == kind)
+            target = [node for node in nodes if node.op_type == kind][which]
             name = target.output[0]
             target.output[0] = "before_rounding"
             rounding = helper.make_node("Round", ["before_rounding"], [name])
@@ -139,8 +139,8 @@ def test_unknown_operators_count_inside_the_network_only(copy: Export) -> None:
 
         return edit
 
-    assert blocking(edited(copy("lean", "fp32"), round_after("Conv")), "web") == {"Round": 1}
-    assert blocking(edited(copy("lean", "fp32"), round_after("Clip")), "web") == {}
+    assert blocking(edited(copy("lean", "fp32"), round_after("Conv", 0)), "web") == {"Round": 1}
+    assert blocking(edited(copy("lean", "fp32"), round_after("Clip", -1)), "web") == {}
 
 
 def test_too_new_a_file_is_told(copy: Export) -> None:

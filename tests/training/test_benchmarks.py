@@ -55,3 +55,13 @@ def test_both_methods(tmp_path: Path, painting_file: Path) -> None:
     assert report["optimization"]["iterations"] == 2
     assert set(report["networks"]) == {"tiny"}
     assert read_image(tmp_path / "sheet.png").shape[1] > 1200
+
+
+def test_flicker(photo_folder: Path, tmp_path: Path) -> None:
+    negative = TOOLS.parent / "tests" / "data" / "models" / "negative.onnx"
+    photo = photo_folder / "a.jpg"
+    report = run("bench_flicker.py", negative, "--photos", photo)
+    (rows,) = report.values()
+    assert list(rows) == ["still", "pan", "zoom"]
+    # A negative changes as much as the picture itself.
+    assert all(abs(row["ratio"] - 1) < 0.05 for row in rows.values())

@@ -83,12 +83,14 @@ def export(
         ),
     ] = "",
     plain_pads: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--plain-pads",
-            help="Write padding by reflection as slices and concatenations: for CoreML.",
+            "--plain-pads/--no-plain-pads",
+            help="Write padding by reflection as slices and concatenations. By default for "
+            "CoreML alone, that is with --check-for coreml, which such padding would split.",
+            show_default=False,
         ),
-    ] = False,
+    ] = None,
     name: Annotated[str, typer.Option(help="What users type after --model.")] = "",
     painting: Annotated[str, typer.Option(help="Title of the painting.")] = "",
     artist: Annotated[str, typer.Option(help="Who painted it.")] = "",
@@ -119,7 +121,7 @@ def export(
         size_px=_size(size),
         preview=preview,
         quantization=QuantizationSettings(calibration, weight_bits),
-        plain_pads=plain_pads,
+        plain_pads="coreml" in targets if plain_pads is None else plain_pads,
         targets=targets,
         credits=Credits(name, painting, artist, year, licence, source),
     )

@@ -174,7 +174,7 @@ def _sizes(settings: ExportSettings) -> Sequence[tuple[int, int]]:
 def _to_onnx(source: Source, settings: ExportSettings) -> onnx.ModelProto:
     size = settings.size_px
     model = source.to_onnx(
-        half=settings.precision == "fp16", size=None if size is None else (size[1], size[0])
+        precision=settings.precision, size=None if size is None else (size[1], size[0])
     )
     return plain_pads(model) if settings.plain_pads else model
 

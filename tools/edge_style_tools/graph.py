@@ -19,7 +19,7 @@ from edge_style.contract import HEIGHT_DIM, INPUT_NAME, OUTPUT_NAME, WIDTH_DIM
 FloatArray = npt.NDArray[np.floating]
 
 # Each pixel goes somewhere else or nowhere: scaling may as well come before.
-_PIXEL_MOVES = ("Slice", "DepthToSpace", "Transpose", "Identity")
+PIXEL_MOVES = ("Slice", "DepthToSpace", "Transpose", "Reshape", "Identity")
 
 
 def tidy(model: ir.Model) -> None:
@@ -56,7 +56,7 @@ def fold_scalars(graph: ir.Graph) -> None:
             convolution = _convolution_before(data)
             if convolution is not None:
                 _scale_convolution(graph, convolution, node.op_type, float(value.item()))
-                _replace(graph, node.outputs[0], data)
+                replace(graph, node.outputs[0], data)
                 break
 
 
@@ -112,7 +112,7 @@ def halve_convolutions(graph: ir.Graph) -> None:
         widen = ir.node("Cast", [convolution.outputs[0]], attributes={"to": ir.DataType.FLOAT})
         widen.outputs[0].name = f"{name}_fp32"
         graph.insert_before(node, [narrow, convolution, widen])
-        _replace(graph, node.outputs[0], widen.outputs[0])
+        replace(graph, node.outputs[0], widen.outputs[0])
 
 
 def merge_crops(graph: ir.Graph) -> None:
@@ -215,7 +215,7 @@ def new_constant(graph: ir.Graph, name: str, array: npt.NDArray[np.generic]) -> 
     return value
 
 
-def _replace(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
+def replace(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
     ir.convenience.replace_all_uses_with(old, new)
     node = old.producer()
     if node is not None:
@@ -228,7 +228,7 @@ def _convolution_before(data: ir.Value) -> ir.Node | None:
     while node is not None and len(node.outputs[0].uses()) == 1:
         if node.op_type == "Conv":
             return None if constant(node.inputs[1]) is None else node
-        if node.op_type not in _PIXEL_MOVES or node.inputs[0] is None:
+        if node.op_type not in PIXEL_MOVES or node.inputs[0] is None:
             return None
         node = node.inputs[0].producer()
     return None
@@ -255,7 +255,7 @@ def _scale_convolution(graph: ir.Graph, node: ir.Node, operation: str, scalar: f
     convolution = ir.Node("", "Conv", inputs, list(node.attributes.values()), name=node.name)
     convolution.outputs[0].name = name
     graph.insert_before(node, convolution)
-    _replace(graph, node.outputs[0], convolution.outputs[0])
+    replace(graph, node.outputs[0], convolution.outputs[0])
 
 
 def _last(graph: ir.Graph, op_type: str) -> ir.Node | None:

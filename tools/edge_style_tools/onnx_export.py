@@ -13,11 +13,19 @@ import torch
 from onnxscript import opset18 as op
 from torch import nn
 
-from edge_style.contract import CHANNELS, HEIGHT_DIM, INPUT_NAME, OUTPUT_NAME, WIDTH_DIM
+from edge_style.contract import (
+    CHANNELS,
+    HEIGHT_DIM,
+    INPUT_NAME,
+    OUTPUT_NAME,
+    WIDTH_DIM,
+    Precision,
+)
 from edge_style.errors import ModelError
 from edge_style_tools.contract_module import ContractModule
 from edge_style_tools.folding import fold, halve
 from edge_style_tools.graph import name_dimensions, tidy
+from edge_style_tools.int8_form import fold_frame_scale, int8_form
 
 # The oldest that torch's exporter writes by itself: an engine that knows a later one takes it too.
 OPSET = 18
@@ -28,7 +36,10 @@ _MIN_SIDE_PX = 16
 
 
 def network_to_onnx(
-    network: nn.Module, *, half: bool = False, size: tuple[int, int] | None = None
+    network: nn.Module,
+    *,
+    precision: Precision = "fp32",
+    size: tuple[int, int] | None = None,
 ) -> onnx.ModelProto:
     """`network`, wrapped in the model contract, as an ONNX graph without metadata.
 
@@ -37,14 +48,20 @@ def network_to_onnx(
 
     Args:
         network: RGB float frames [1, 3, H, W], 0..255, to stylized frames of the same scale.
-        half: fp16 convolutions (normalization stays fp32).
+        precision: `fp16`: fp16 convolutions (normalization stays fp32). `int8`: still floats, in
+            the form that suits `quantize.quantize`.
         size: (height, width) in pixels, to fix it; else it is dynamic.
 
     Raises:
         ModelError: torch cannot export the network.
     """
-    folded = fold(network)
-    return _export(ContractModule(halve(folded) if half else folded).eval(), size)
+    ready = fold(network)
+    if precision == "fp16":
+        ready = halve(ready)
+    elif precision == "int8":
+        fold_frame_scale(ready)
+        ready = int8_form(ready)
+    return _export(ContractModule(ready).eval(), size)
 
 
 def _export(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:

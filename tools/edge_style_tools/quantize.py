@@ -1,8 +1,9 @@
 """int8 files for CPUs: onnxruntime's static quantizer on the part of the graph that gains by it.
 
-The quantized part is the convolutions and what stands between them; the frame's normalization at
-the front and the clamp at the end stay float. Activations are U8 and weights S8 with a scale for
-each output channel, the pair for which onnxruntime's x86 and Arm kernels are written.
+The quantized part is the convolutions and what stands between them; normalizations stay float. So
+does what stands before the first convolution and after the last one, unless it only moves pixels:
+then frames stay bytes all the way, see `uint8_frames`. Activations are U8 and weights S8 with a
+scale for each output channel, the pair for which onnxruntime's x86 and Arm kernels are written.
 """
 
 import contextlib
@@ -26,13 +27,15 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped] # it ship
 from edge_style.contract import INPUT_NAME
 from edge_style.errors import ModelError
 from edge_style.images import Rgb
-from edge_style_tools.graph import name_dimensions
+from edge_style_tools.graph import PIXEL_MOVES, name_dimensions
 from edge_style_tools.photos import fit, made_photo, read_photos
+from edge_style_tools.uint8_frames import LEVELS, keep_bytes, level_tensors, picture_nodes
 
 FRAMES = 24
 _SIZE_PX = (320, 240)
 _STRETCHING = {"InstanceNormalization", "Tanh", "Sigmoid"}
-_BETWEEN = ("Relu", "Add")
+# DepthToSpace knows floats only in onnxruntime.
+_BETWEEN = ("Relu", "Clip", "Add", *(kind for kind in PIXEL_MOVES if kind != "DepthToSpace"))
 _QUANTIZED_OPERATIONS = ("Conv", *_BETWEEN)
 
 
@@ -93,6 +96,7 @@ def quantize(
     nodes = quantizable(model)
     if not nodes:
         raise ModelError("the network has no convolution to quantize")
+    ends = level_tensors(model)
     with _quiet(), tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
         onnx.save(model, source)
@@ -110,6 +114,7 @@ def quantize(
                 nodes_to_quantize=nodes,
                 calibrate_method=CalibrationMethod.Percentile,
                 extra_options={
+                    "TensorQuantOverrides": {name: [dict(LEVELS)] for name in ends},
                     "CalibPercentile": settings.percentile,
                     # Frame by frame: else all activations of all frames are kept until the end.
                     "CalibStridedMinMax": 1,
@@ -119,22 +124,24 @@ def quantize(
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"onnxruntime cannot quantize this network: {reason}") from error
         quantized = onnx.load(target)
+    quantized = keep_bytes(quantized)
     name_dimensions(quantized)
     return quantized
 
 
 def quantizable(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes to quantize: convolutions, and sums and ReLUs of their outputs.
+    """Names of the nodes to quantize: convolutions, and what sums, clips or moves their outputs.
 
     A sum of what a float layer (InstanceNorm) gives would pay for a conversion and gain nothing.
     """
     names: list[str] = []
     int8_values: set[str] = set()
-    kept_float = _stretched_convolution(model)
+    kept_float = {_stretched_convolution(model), *picture_nodes(model)}
     for node in model.graph.node:
-        if node.name == kept_float:
+        if node.name in kept_float:
             continue
-        between = node.op_type in _BETWEEN and int8_values.issuperset(node.input)
+        data = node.input if node.op_type == "Add" else node.input[:1]
+        between = node.op_type in _BETWEEN and int8_values.issuperset(data)
         if node.op_type == "Conv" or between:
             names.append(node.name)
             int8_values.update(node.output)

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from edge_style.contract import ModelSpec
+from edge_style.contract import ModelSpec, Precision
 from edge_style.errors import CheckpointError
 from edge_style_tools.importers import deeplearnjs, lengstrom, onnx_model, pytorch_examples, rrmina
 from edge_style_tools.onnx_export import network_to_onnx
@@ -43,7 +43,7 @@ class Source(Protocol):
     @property
     def parameters(self) -> int: ...
 
-    def to_onnx(self, *, half: bool, size: tuple[int, int] | None) -> onnx.ModelProto:
+    def to_onnx(self, *, precision: Precision, size: tuple[int, int] | None) -> onnx.ModelProto:
         """The network inside the model contract; see `onnx_export.network_to_onnx`."""
         ...
 
@@ -71,9 +71,9 @@ class NetworkSource:
         """Number of weights."""
         return sum(weight.numel() for weight in self.network.parameters())
 
-    def to_onnx(self, *, half: bool, size: tuple[int, int] | None) -> onnx.ModelProto:
+    def to_onnx(self, *, precision: Precision, size: tuple[int, int] | None) -> onnx.ModelProto:
         """See `onnx_export.network_to_onnx`."""
-        return network_to_onnx(self.network, half=half, size=size)
+        return network_to_onnx(self.network, precision=precision, size=size)
 
     def reference(self) -> Reference:
         """See `verify.network_reference`."""

@@ -55,9 +55,12 @@ def train(
     validation_photos: Annotated[int | None, typer.Option(help="Photos held out.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that read photos.", min=0)] = 2,
     start_from: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--from", help="Begin with this checkpoint's weights: far fewer steps are needed."
+            "--from",
+            metavar="base|STYLE|CHECKPOINT",
+            help="Begin with the weights of a shipped network (base suits any painting) or of a "
+            "checkpoint, and with its settings: minutes instead of hours.",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted training.")] = False,

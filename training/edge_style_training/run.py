@@ -20,6 +20,7 @@ from rich.progress import (
 from edge_style.errors import ContentError, UsageError
 from edge_style.images import read_image
 from edge_style_training import trainer as training
+from edge_style_training.base import find_base, settings_from
 from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, resize_short_side, to_tensor
@@ -59,7 +60,7 @@ def run_training(
     settings: Mapping[str, Any],
     description: Mapping[str, str],
     workers: int,
-    start_from: Path | None,
+    start_from: str | None,
     resume: bool,
     force: bool,
     log_dir: Path | None,
@@ -69,10 +70,9 @@ def run_training(
     Raises:
         EdgeStyleError: whatever cannot be used, before any time is spent on training.
     """
-    base = load_checkpoint(start_from) if start_from else None
+    base = load_checkpoint(find_base(start_from)) if start_from else None
     if base is not None:
-        # The network is the other training's; whatever else is learned is of this one's settings.
-        settings = {"architecture": base.architecture, "network": dict(base.network), **settings}
+        settings = {**settings_from(base), **settings}
     config = TrainingConfig(**settings)
     _check_output(output, resume=resume, force=force)
     pictures = [read_painting(path, config.style_px) for path in paintings]
@@ -97,6 +97,10 @@ def run_training(
     )
     if base is not None:
         trainer.start_from(base)
+        console.print(
+            f"begins with {base.name or start_from}: strokes of a painting of {config.style_px} "
+            f"pixels, style weight {config.style_weight:g}"
+        )
     if resume:
         trainer.resume()
     elif trainer.resume_path.exists() and not force:

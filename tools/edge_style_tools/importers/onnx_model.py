@@ -17,7 +17,14 @@ import onnx_ir as ir
 import onnxruntime  # type: ignore[import-untyped] # it ships no types
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_style.contract import CHANNELS, INPUT_NAME, MAX_OPSET, OUTPUT_NAME, ModelSpec
+from edge_style.contract import (
+    CHANNELS,
+    INPUT_NAME,
+    MAX_OPSET,
+    OUTPUT_NAME,
+    ModelSpec,
+    Precision,
+)
 from edge_style.errors import ModelError, ModelNotFoundError
 from edge_style.formats import FrameFormat, recognize
 from edge_style.images import Rgb
@@ -53,11 +60,11 @@ class OnnxSource:
     found: str
     parameters: int
 
-    def to_onnx(self, *, half: bool, size: tuple[int, int] | None) -> onnx.ModelProto:
+    def to_onnx(self, *, precision: Precision, size: tuple[int, int] | None) -> onnx.ModelProto:
         """The network inside the contract, see `onnx_export.network_to_onnx`."""
         wrapped = _wrap(self.model, self.frames, self.spec.stride_px, size)
         graph = ir.serde.deserialize_model(wrapped)
-        if half:
+        if precision == "fp16":
             halve_convolutions(graph.graph)
         tidy(graph)
         model = ir.serde.serialize_model(graph)

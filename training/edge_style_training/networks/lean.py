@@ -2,7 +2,8 @@
 
 What costs time on a CPU is not arithmetic but normalization layers, padding layers and changes of
 layout, so there are as few as possible: padding at the input only, most normalizations folded into
-the convolutions, and one change of layout at either end.
+the convolutions, and one change of layout at either end. Instance normalizations stand where they
+are cheap and where an int8 graph stays whole: before an activation, never in front of a sum.
 
 With several styles it is one network for many paintings: every normalization has a scale and shift
 per style (Dumoulin et al. 2017), the convolutions are shared.
@@ -22,9 +23,10 @@ from edge_style_training.networks.lapped import LappedUpsample
 # blown up to full contrast.
 MIN_DEVIATION_LEVELS = 8.0
 
-# Around the coarse stage, in cells of its input: with the border of the frame, about as far as the
-# zeros beyond its edge reach inwards.
-_COARSE_MARGIN = 6
+# How far below zero activations may go: the mean of a rectified standard normal variable. What they
+# let through then has a mean near zero, and the zeros beyond the frame's edge, which convolutions
+# pad with, are an average feature and not a foreign one that shows as a frame.
+ACTIVATION_FLOOR = -0.4
 
 # One reflection has to be shorter than the smallest picture, 16 pixels.
 _MAX_REFLECTION_PX = 12
@@ -50,20 +52,20 @@ class LeanConfig:
         stem: `patch`, one 8x8 convolution of stride 4; `double`, two 3x3 ones of stride 2.
         head: `lapped`, or `shuffle`, a plain convolution and pixel shuffle.
         border_px: reflected at each side of the frame and cropped off at the end, so that the
-            zero padding inside does not show as a frame: at 24 a pale line was left at one side.
+            zero padding inside does not show as a frame.
         styles: paintings that the network knows.
     """
 
     width: int = 48
-    blocks: int = 5
-    coarse_blocks: int = 0
+    blocks: int = 2
+    coarse_blocks: int = 3
     coarse_width: int = 64
     norm: Literal["instance", "batch", "fixed"] = "fixed"
-    instance_at: tuple[int, ...] = (0, 3, 6, 8, 10)
-    contrast_norm: bool = True
+    instance_at: tuple[int, ...] = (0, 3, 4, 6, 8)
+    contrast_norm: bool = False
     stem: Literal["patch", "double"] = "patch"
     head: Literal["lapped", "shuffle"] = "lapped"
-    border_px: int = 28
+    border_px: int = 16
     styles: int = 1
 
     def __post_init__(self) -> None:
@@ -81,6 +83,28 @@ class LeanConfig:
             raise ValueError(f"border_px should be a multiple of 4 up to {_MAX_BORDER_PX}")
         if self.styles < 1:
             raise ValueError("styles should be at least 1")
+
+
+class FrameScale(nn.Module):
+    """Levels 0..255 to about -2..2. A layer of its own, so that export can fold it away."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return frames / 64.0 - 2.0
+
+
+class FrameContrast(nn.Module):
+    """The frame's colour channels with mean 0 and deviation 1."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        deviation, mean = torch.std_mean(frames, dim=(2, 3), keepdim=True, correction=0)
+        return (frames - mean) / deviation.clamp(min=MIN_DEVIATION_LEVELS)
+
+
+class Activation(nn.Module):
+    """The larger of the input and `ACTIVATION_FLOOR`: a ReLU, shifted in both directions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp_min(ACTIVATION_FLOOR)
 
 
 class FixedNorm(nn.BatchNorm2d):
@@ -130,9 +154,10 @@ class ResidualBlock(nn.Module):
         self.norm1 = norm1
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm2 = norm2
+        self.activation = Activation()
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = F.relu(self.norm1(self.conv1(x)))
+        y: Tensor = self.activation(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
         return x + y
 
@@ -144,14 +169,13 @@ class CoarseStage(nn.Module):
         super().__init__()
         self.down = nn.Conv2d(width, inner, 3, stride=2, padding=1, bias=False)
         self.norm = norm
+        self.activation = Activation()
         self.blocks = blocks
         self.up = LappedUpsample(inner, width, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        margin = _COARSE_MARGIN
-        y: Tensor = F.pad(x, (margin, margin, margin, margin), mode="replicate")
-        y = self.up(self.blocks(F.relu(self.norm(self.down(y)))))
-        return x + y[:, :, margin : margin + x.shape[2], margin : margin + x.shape[3]]
+        y: Tensor = self.up(self.blocks(self.activation(self.norm(self.down(x)))))
+        return x + y[:, :, : x.shape[2], : x.shape[3]]
 
 
 class LeanNet(nn.Module):
@@ -163,21 +187,22 @@ class LeanNet(nn.Module):
         super().__init__()
         self.config = config
         self._normalizations = 0
+        self.scale = FrameContrast() if config.contrast_norm else FrameScale()
         width = config.width
         if config.stem == "patch":
             stem: list[nn.Module] = [
-                nn.Conv2d(3, width, 8, stride=4, padding=2, bias=False),
+                nn.Conv2d(3, width, 8, stride=4, bias=False),
                 self._normalization(width),
-                nn.ReLU(),
+                Activation(),
             ]
         else:
             stem = [
                 nn.Conv2d(3, width // 2, 3, stride=2, padding=1, bias=False),
                 self._normalization(width // 2),
-                nn.ReLU(),
+                Activation(),
                 nn.Conv2d(width // 2, width, 3, stride=2, padding=1, bias=False),
                 self._normalization(width),
-                nn.ReLU(),
+                Activation(),
             ]
         self.stem = nn.Sequential(*stem)
         body = self._blocks(config.blocks // 2, width)
@@ -250,13 +275,8 @@ class LeanNet(nn.Module):
         for _, norm in self.normalizations():
             if isinstance(norm, StyleNorm):
                 norm.style = style
-        if self.config.contrast_norm:
-            deviation, mean = torch.std_mean(frames, dim=(2, 3), keepdim=True, correction=0)
-            x = (frames - mean) / deviation.clamp(min=MIN_DEVIATION_LEVELS)
-        else:
-            x = frames / 64.0 - 2.0
         border = self.config.border_px
-        y: Tensor = self.head(self.body(self.stem(self._padded(x))))
+        y: Tensor = self.head(self.body(self.stem(self._padded(self.scale(frames)))))
         stylized = y[:, :, border : y.shape[2] - border, border : y.shape[3] - border]
         # The head works around mid-grey, so that its first pictures are neither black nor white.
         return stylized * 64.0 + 127.5
@@ -272,6 +292,9 @@ class LeanNet(nn.Module):
         if near:
             x = F.pad(x, (near, near, near, near), mode="reflect")
         rest = config.border_px - near
-        # An 8x8 convolution rounds down, 3x3 ones round up.
-        far = rest + (3 if config.stem == "patch" else 0)
-        return F.pad(x, (rest, far, rest, far), mode="reflect")
+        if config.stem == "double":
+            return F.pad(x, (rest, rest, rest, rest), mode="reflect")
+        # An 8x8 convolution of stride 4 reaches 2 pixels over its cell, and it rounds down. It pads
+        # nothing itself, so that the scaling of the frame can be folded into its weights.
+        rest += 2
+        return F.pad(x, (rest, rest + 3, rest, rest + 3), mode="reflect")

@@ -1,0 +1,79 @@
+/**
+ * The service worker: the site works without a connection after the first visit, and threads work
+ * on hosts that cannot send the isolation headers, because it adds them itself.
+ *
+ * `edge-style web build` writes the site's version and files into it, so that a changed site is a
+ * changed worker. It imports nothing: browsers load it as a plain script.
+ */
+
+export {};
+
+declare const self: ServiceWorkerGlobalScope;
+
+interface Site {
+  readonly version: string;
+  /** What the page needs to start; engine and models are kept when they are first fetched. */
+  readonly files: readonly string[];
+}
+
+const site = JSON.parse("@edge-style-site@") as Site;
+const prefix = `edge-style ${self.registration.scope} `;
+const cacheName = prefix + site.version;
+
+const ISOLATION: readonly (readonly [string, string])[] = [
+  ["Cross-Origin-Opener-Policy", "same-origin"],
+  ["Cross-Origin-Embedder-Policy", "require-corp"],
+  ["Cross-Origin-Resource-Policy", "same-origin"],
+];
+
+self.addEventListener("install", (event) => {
+  event.waitUntil(
+    (async () => {
+      const cache = await caches.open(cacheName);
+      // Past the browser's own cache, which may hold files of an older version.
+      await cache.addAll(site.files.map((file) => new Request(file, { cache: "reload" })));
+    })(),
+  );
+});
+
+self.addEventListener("activate", (event) => {
+  event.waitUntil(
+    (async () => {
+      for (const name of await caches.keys()) {
+        if (name.startsWith(prefix) && name !== cacheName) await caches.delete(name);
+      }
+      await self.clients.claim();
+    })(),
+  );
+});
+
+self.addEventListener("message", (event) => {
+  if (event.data === "take over") void self.skipWaiting();
+});
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  if (request.method !== "GET" || !request.url.startsWith(self.registration.scope)) return;
+  event.respondWith(answer(request));
+});
+
+async function answer(request: Request): Promise<Response> {
+  const cache = await caches.open(cacheName);
+  const key = request.mode === "navigate" ? self.registration.scope : request.url;
+  const kept = await cache.match(key, { ignoreVary: true });
+  if (kept) return isolated(kept);
+  const response = await fetch(request);
+  if (response.status === 200 && response.type === "basic") await cache.put(key, response.clone());
+  return isolated(response);
+}
+
+function isolated(response: Response): Response {
+  if (response.status === 0) return response;
+  const headers = new Headers(response.headers);
+  for (const [name, value] of ISOLATION) headers.set(name, value);
+  return new Response(response.body, {
+    status: response.status,
+    statusText: response.statusText,
+    headers,
+  });
+}

@@ -1,0 +1,365 @@
+/** The page: commands change what is wanted, and everything follows. */
+
+import { credit, type Manifest, type Style } from "../shared/manifest.ts";
+import type { FromWorker } from "../shared/messages.ts";
+import { ModelFileError } from "../shared/onnx-metadata.ts";
+import type { Source } from "../sources/source.ts";
+import type { Address } from "./address.ts";
+import { type Command, FIRST_WISHES, obey, type Wishes } from "./commands.ts";
+import { Controls } from "./controls.ts";
+import { element, fileName, saveFile } from "./dom.ts";
+import { figuresText } from "./figures.ts";
+import { kindOfFile, watchDrops } from "./files.ts";
+import { toggleFullScreen } from "./full-screen.ts";
+import { Gallery } from "./gallery.ts";
+import { Notice } from "./notice.ts";
+import { keepFiles } from "./offline.ts";
+import { stylesOfFile } from "./own-models.ts";
+import { Player, type Shown } from "./player.ts";
+import { Recorder } from "./recorder.ts";
+import { SourceDesk } from "./source-desk.ts";
+import { watchTouch } from "./swipe.ts";
+import { threadCount } from "./threads.ts";
+
+type Ready = Extract<FromWorker, { kind: "style" }>;
+
+const FIGURES_EVERY_MS = 500;
+
+export class App {
+  readonly #manifest: Manifest;
+  readonly #styles: Style[] = [];
+  readonly #stage = element("stage", HTMLElement);
+  readonly #canvas = element("picture", HTMLCanvasElement);
+  readonly #figures = element("figures", HTMLElement);
+  readonly #progress = element("progress", HTMLProgressElement);
+  readonly #notice: Notice;
+  readonly #worker: Worker;
+  readonly #player: Player;
+  readonly #desk: SourceDesk;
+  readonly #gallery: Gallery;
+  readonly #controls: Controls;
+  #wishes: Wishes = FIRST_WISHES;
+  #recorder: Recorder | null = null;
+  #ready: Ready | null = null;
+  #shown: Shown | null = null;
+  #frames = 0;
+
+  constructor(manifest: Manifest, address: Address, notice: Notice) {
+    this.#manifest = manifest;
+    this.#notice = notice;
+    this.#worker = new Worker(new URL("../worker/worker.ts", import.meta.url), { type: "module" });
+    this.#worker.addEventListener("message", (event: MessageEvent<FromWorker>) => {
+      this.#hear(event.data);
+    });
+    this.#worker.addEventListener("error", () => {
+      this.#fail("the part that runs the network did not load");
+    });
+    this.#worker.postMessage({
+      kind: "start",
+      site: new URL(".", document.baseURI).href,
+      backend: address.backend,
+      threads: threadCount(navigator.hardwareConcurrency, crossOriginIsolated),
+      preferences: manifest.preferences,
+    });
+    this.#player = new Player({
+      worker: this.#worker,
+      canvas: this.#canvas,
+      onShown: (shown) => {
+        this.#onShown(shown);
+      },
+    });
+    this.#gallery = new Gallery(element("gallery", HTMLElement), (number) => {
+      this.#obey({ name: "style", number });
+    });
+    this.#controls = new Controls((command) => {
+      this.#obey(command);
+    });
+    this.#desk = new SourceDesk({
+      notice,
+      onFrame: this.#player.onFrame,
+      onOpened: (source) => {
+        this.#onOpened(source);
+      },
+    });
+    this.#watch(address);
+    for (const style of manifest.styles) this.#addStyle(style);
+    const first = manifest.styles.findIndex(({ id }) => id === address.style);
+    this.#wish({ ...this.#wishes, style: Math.max(0, first) });
+    this.#requestStyle();
+    void this.#desk.openSample();
+  }
+
+  /** Everything the visitor can do but buttons and keys. */
+  #watch(address: Address): void {
+    const side = element("side", HTMLSelectElement);
+    const asked = address.sidePx === null ? "auto" : String(address.sidePx);
+    if (![...side.options].some(({ value }) => value === asked)) side.add(new Option(asked, asked));
+    side.value = asked;
+    this.#player.setSide(address.sidePx);
+    side.addEventListener("change", () => {
+      this.#player.setSide(side.value === "auto" ? null : Number(side.value));
+    });
+    const files = element("files", HTMLInputElement);
+    files.addEventListener("change", () => {
+      void this.#openFiles([...(files.files ?? [])]);
+      files.value = ""; // so that the same file can be chosen again
+    });
+    for (const id of ["open-files", "open-files-too"]) {
+      element(id, HTMLButtonElement).addEventListener("click", () => {
+        files.click();
+      });
+    }
+    watchDrops(document.documentElement, element("drop-hint", HTMLElement), (dropped) => {
+      void this.#openFiles(dropped);
+    });
+    watchTouch(this.#canvas, {
+      isSplit: () => this.#wishes.view.isSplit,
+      onSwipe: (direction) => {
+        this.#obey({ name: direction });
+      },
+      onDrag: (share) => {
+        this.#obey({ name: "edge", share });
+      },
+    });
+    setInterval(() => {
+      this.#showFigures();
+    }, FIGURES_EVERY_MS);
+  }
+
+  #obey(command: Command): void {
+    switch (command.name) {
+      case "snapshot":
+        void this.#saveSnapshot();
+        break;
+      case "record":
+        void this.#toggleRecording();
+        break;
+      case "fullscreen":
+        void toggleFullScreen(this.#stage);
+        break;
+      case "help":
+        this.#controls.showHelp();
+        break;
+      default:
+        this.#wish(obey(this.#wishes, command, this.#styles.length));
+    }
+  }
+
+  /** Make what is wanted so. */
+  #wish(wishes: Wishes): void {
+    const before = this.#wishes;
+    this.#wishes = wishes;
+    if (wishes.isPaused !== before.isPaused) this.#player.setPaused(wishes.isPaused);
+    if (wishes.style !== before.style) this.#requestStyle();
+    this.#player.setView(wishes.view);
+    this.#controls.show(wishes, this.#recorder !== null);
+    this.#gallery.mark(wishes.style);
+    this.#stage.dataset.paused = String(wishes.isPaused);
+  }
+
+  #requestStyle(): void {
+    const style = this.#styles[this.#wishes.style];
+    if (!style) return;
+    element("caption", HTMLElement).textContent = credit(style);
+    this.#canvas.setAttribute("aria-label", `Live picture, painted as ${credit(style)}`);
+    this.#notice.say(credit(style));
+    const { id, files, index, siblings } = style;
+    this.#player.requestStyle({ id, files, index, siblings });
+  }
+
+  #addStyle(style: Style): number {
+    this.#gallery.add(style);
+    return this.#styles.push(style) - 1;
+  }
+
+  #hear(message: FromWorker): void {
+    switch (message.kind) {
+      case "loading":
+        this.#progress.hidden = message.share >= 1;
+        this.#progress.value = message.share;
+        break;
+      case "style":
+        this.#onReady(message);
+        break;
+      case "picture":
+        this.#player.show(message);
+        break;
+      case "style-failed":
+        this.#progress.hidden = true;
+        this.#styleFailed(message.id, message.reason);
+        break;
+      case "frame-failed":
+        this.#player.frameFailed();
+        this.#notice.say(`A frame was lost: ${message.reason}`);
+        break;
+      case "failed":
+        this.#fail(message.reason);
+        break;
+    }
+  }
+
+  #onReady(ready: Ready): void {
+    const isFirst = this.#ready === null;
+    this.#ready = ready;
+    this.#progress.hidden = true;
+    this.#stage.dataset.backend = ready.backend;
+    this.#stage.dataset.file = ready.url;
+    this.#stage.title = ready.note;
+    this.#player.styleIsReady();
+    if (isFirst && this.#manifest.isKeptOffline) void this.#keepOtherStyles(ready);
+  }
+
+  /** Models of the other styles, the kind that this device runs, for times without a connection. */
+  async #keepOtherStyles({ precision }: Ready): Promise<void> {
+    const files = this.#manifest.styles.map(
+      ({ files }) => files.find((file) => file.precision === precision) ?? files[0],
+    );
+    await keepFiles(files.flatMap((file) => (file ? [file.url] : [])));
+    this.#stage.dataset.kept = "true";
+  }
+
+  #styleFailed(id: string, reason: string): void {
+    if (this.#styles[this.#wishes.style]?.id !== id) return;
+    const before = this.#styles.findIndex((style) => style.id === this.#ready?.id);
+    this.#notice.trouble(`This style cannot be used: ${reason}`, [
+      {
+        label: "Try again",
+        run: () => {
+          this.#requestStyle();
+        },
+      },
+    ]);
+    // The gallery shows what is being painted, not what was hoped for.
+    if (before >= 0) {
+      this.#wishes = { ...this.#wishes, style: before };
+      this.#gallery.mark(before);
+    }
+  }
+
+  #fail(reason: string): void {
+    this.#progress.hidden = true;
+    this.#notice.trouble(`The page cannot work here: ${reason}.`, [
+      {
+        label: "Load it again",
+        run: () => {
+          location.reload();
+        },
+      },
+    ]);
+  }
+
+  #onOpened(source: Source): void {
+    this.#stage.dataset.source = source.kind;
+    element("welcome", HTMLElement).hidden = source.kind !== "sample";
+    element("use-camera", HTMLElement).hidden = source.kind === "camera";
+    this.#player.setSource(source);
+    const view = { ...this.#wishes.view, isMirrored: source.isSelfie };
+    this.#wish({ ...this.#wishes, view, isPaused: false });
+  }
+
+  #onShown(shown: Shown): void {
+    this.#shown = shown;
+    this.#frames += 1;
+    this.#stage.dataset.frames = String(this.#frames);
+    this.#stage.dataset.style = shown.id;
+    this.#stage.dataset.inferMs = String(shown.inferMs ?? "");
+    for (const number of this.#gallery.thumbnailsMissing) {
+      if (this.#styles[number]?.id === shown.id) this.#takeThumbnail(number);
+    }
+  }
+
+  /** A visitor's own model has no thumbnail: its first picture becomes it. */
+  #takeThumbnail(number: number): void {
+    const small = document.createElement("canvas");
+    small.width = 160;
+    small.height = 120;
+    small.getContext("2d")?.drawImage(this.#canvas, 0, 0, small.width, small.height);
+    this.#gallery.setThumbnail(number, "data:,"); // taken; the real one comes in a moment
+    small.toBlob((blob) => {
+      if (blob) this.#gallery.setThumbnail(number, URL.createObjectURL(blob));
+    });
+  }
+
+  async #openFiles(files: readonly File[]): Promise<void> {
+    for (const file of files) {
+      const kind = kindOfFile(file);
+      if (kind === "picture") await this.#desk.openPicture(file);
+      else if (kind === "clip") await this.#desk.openClip(file);
+      else if (kind === "model") await this.#openModel(file);
+      else {
+        this.#notice.trouble(
+          `${file.name} is no picture, clip or .onnx model: those can be opened here.`,
+        );
+      }
+    }
+  }
+
+  async #openModel(file: File): Promise<void> {
+    let styles;
+    try {
+      styles = await stylesOfFile(file);
+    } catch (error) {
+      if (!(error instanceof ModelFileError)) throw error;
+      this.#notice.trouble(error.message);
+      return;
+    }
+    const numbers = styles.map((style) => this.#addStyle(style));
+    this.#obey({ name: "style", number: numbers[0] ?? 0 });
+  }
+
+  async #saveSnapshot(): Promise<void> {
+    if (!this.#shown) return;
+    const blob = await new Promise<Blob | null>((resolve) => {
+      this.#canvas.toBlob(resolve, "image/png");
+    });
+    if (!blob) return;
+    saveFile(blob, this.#fileName("png"));
+    this.#notice.say("Snapshot saved");
+  }
+
+  async #toggleRecording(): Promise<void> {
+    const running = this.#recorder;
+    if (running) {
+      this.#recorder = null;
+      this.#player.holdSize(false);
+      this.#controls.show(this.#wishes, false);
+      try {
+        const { blob, suffix } = await running.stop();
+        saveFile(blob, this.#fileName(suffix));
+        this.#notice.say("Recording saved");
+      } catch {
+        this.#notice.trouble("The recording failed: the browser wrote nothing.");
+      }
+      return;
+    }
+    if (!this.#shown) return;
+    try {
+      this.#player.holdSize(true);
+      this.#recorder = new Recorder(this.#canvas);
+      this.#notice.say("Recording");
+    } catch {
+      this.#player.holdSize(false);
+      this.#notice.trouble("This browser cannot record pages. Snapshots work.");
+    }
+    this.#controls.show(this.#wishes, this.#recorder !== null);
+  }
+
+  #fileName(suffix: string): string {
+    const name = this.#styles[this.#wishes.style]?.painting ?? "picture";
+    return fileName(name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-"), suffix, new Date());
+  }
+
+  #showFigures(): void {
+    const { meter, source } = this.#player;
+    const isMoving = !this.#wishes.isPaused && source !== null && !source.isStill;
+    this.#figures.textContent = figuresText({
+      fps: isMoving ? meter.fps : null,
+      latencyMs: isMoving ? meter.latencyMs : (this.#shown?.inferMs ?? null),
+      size: this.#shown?.size ?? null,
+      backend: this.#ready?.backend ?? null,
+      threads: this.#ready?.threads ?? 1,
+      precision: this.#ready?.precision ?? "",
+    });
+    this.#stage.dataset.fps = isMoving ? (meter.fps?.toFixed(2) ?? "") : "";
+  }
+}

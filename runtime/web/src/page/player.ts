@@ -1,0 +1,181 @@
+/** Between source, worker and canvas: one frame at a time, always the newest. */
+
+import type { FromWorker, Size, StyleRequest, ToWorker } from "../shared/messages.ts";
+import type { View } from "../shared/view.ts";
+import type { OnFrame, Source } from "../sources/source.ts";
+import { Meter } from "./meter.ts";
+import { networkSize, Pace } from "./pace.ts";
+
+type Picture = Extract<FromWorker, { kind: "picture" }>;
+
+/** What the player tells of one picture that was shown. */
+export interface Shown {
+  readonly size: Size;
+  readonly id: string;
+  readonly inferMs: number | null;
+}
+
+export interface PlayerOptions {
+  readonly worker: Worker;
+  readonly canvas: HTMLCanvasElement;
+  readonly onShown: (shown: Shown) => void;
+}
+
+export class Player {
+  readonly meter = new Meter();
+  readonly #pace = new Pace();
+  readonly #options: PlayerOptions;
+  readonly #context: CanvasRenderingContext2D;
+  #source: Source | null = null;
+  #view: View | null = null;
+  #hasStyle = false;
+  #isPaused = false;
+  #isBusy = false;
+  /** When the newest frame that nobody has asked for yet was captured. */
+  #newestMs: number | null = null;
+  #wantsAgain = false;
+  #hasPicture = false;
+  /** Of the shorter side, as the visitor chose it; null: what holds the frame rate. */
+  #sidePx: number | null = null;
+  #sent: Size = { width: 0, height: 0 };
+  #recordedSize: Size | null = null;
+
+  constructor(options: PlayerOptions) {
+    this.#options = options;
+    const context = options.canvas.getContext("2d", { alpha: false });
+    if (!context) throw new Error("this browser gives no canvas");
+    this.#context = context;
+  }
+
+  /** To be given to sources. */
+  readonly onFrame: OnFrame = (capturedMs) => {
+    this.#newestMs = capturedMs;
+    this.#pump();
+  };
+
+  /** Show another source; the one before is closed. */
+  setSource(source: Source): void {
+    this.#source?.close();
+    this.#source = source;
+    this.meter.reset();
+    if (source.isStill) this.#newestMs = performance.now();
+    this.#pump();
+  }
+
+  get source(): Source | null {
+    return this.#source;
+  }
+
+  setView(view: View): void {
+    this.#view = view;
+    this.#again();
+  }
+
+  setPaused(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    this.meter.reset();
+    this.#pump();
+  }
+
+  /** The shorter side in pixels at which the network runs; null: what holds the frame rate. */
+  setSide(sidePx: number | null): void {
+    this.#sidePx = sidePx;
+    if (this.#source?.isStill) this.#newestMs = performance.now();
+    this.#pump();
+  }
+
+  /** Ask for a style; the one before goes on until it is there. */
+  requestStyle(style: StyleRequest): void {
+    this.#send({ kind: "style", style });
+  }
+
+  /** The worker has another style ready. */
+  styleIsReady(): void {
+    this.#hasStyle = true;
+    this.#pace.reset();
+    this.meter.reset();
+    this.#again();
+  }
+
+  /** Keep the canvas at its size while it is recorded: few recorders follow a change. */
+  holdSize(isHeld: boolean): void {
+    const { width, height } = this.#options.canvas;
+    this.#recordedSize = isHeld ? { width, height } : null;
+  }
+
+  /** A picture came back. */
+  show(message: Picture): void {
+    const { canvas, onShown } = this.#options;
+    const { picture } = message;
+    const size = { width: picture.width, height: picture.height };
+    const target = this.#recordedSize ?? size;
+    if (canvas.width !== target.width || canvas.height !== target.height) {
+      canvas.width = target.width;
+      canvas.height = target.height;
+    }
+    this.#context.drawImage(picture, 0, 0, target.width, target.height);
+    picture.close();
+    this.#isBusy = false;
+    this.#hasPicture = true;
+    const nowMs = performance.now();
+    if (message.capturedMs !== null) {
+      this.meter.add(message.capturedMs, nowMs);
+      this.#adapt(message.workMs, size, nowMs);
+    }
+    onShown({ size, id: message.id, inferMs: message.inferMs });
+    this.#pump();
+  }
+
+  /** The worker lost a frame. */
+  frameFailed(): void {
+    this.#isBusy = false;
+    this.#pump();
+  }
+
+  #adapt(workMs: number, size: Size, nowMs: number): void {
+    const source = this.#source;
+    if (!source || source.isStill || this.#sidePx !== null) return;
+    if (size.width !== this.#sent.width || size.height !== this.#sent.height) return;
+    this.#pace.report(workMs, nowMs, Math.min(source.size.width, source.size.height));
+  }
+
+  #again(): void {
+    this.#wantsAgain = true;
+    this.#pump();
+  }
+
+  /** Send something to the worker, if it has nothing to do and there is something new. */
+  #pump(): void {
+    const source = this.#source;
+    const view = this.#view;
+    if (this.#isBusy || !source || !view || !this.#hasStyle) return;
+    const isWaiting = this.#isPaused && this.#hasPicture;
+    if (this.#newestMs !== null && !isWaiting) {
+      this.#wantsAgain = false;
+      void this.#sendFrame(source, view, this.#newestMs);
+    } else if (this.#wantsAgain && this.#hasPicture && (isWaiting || source.isStill)) {
+      this.#wantsAgain = false;
+      this.#isBusy = true;
+      this.#send({ kind: "again", view });
+    }
+  }
+
+  async #sendFrame(source: Source, view: View, capturedMs: number): Promise<void> {
+    this.#isBusy = true;
+    this.#newestMs = null;
+    let frame;
+    try {
+      frame = await source.grab();
+    } catch {
+      this.#isBusy = false; // a source that was just closed, or is between two frames
+      return;
+    }
+    const sidePx = this.#sidePx ?? (source.isStill ? null : this.#pace.sidePx);
+    this.#sent = networkSize(source.size, sidePx);
+    this.#send({ kind: "frame", frame, size: this.#sent, view, capturedMs }, [frame]);
+  }
+
+  #send(message: ToWorker, transfer: Transferable[] = []): void {
+    this.#options.worker.postMessage(message, transfer);
+  }
+}

@@ -1,0 +1,58 @@
+/** Records the canvas to a file. */
+
+/** The first that the browser can write; MP4 plays in more places. */
+const FORMATS = [
+  { type: "video/mp4;codecs=avc1.42E01F", suffix: "mp4" },
+  { type: "video/webm;codecs=vp9", suffix: "webm" },
+  { type: "video/webm;codecs=vp8", suffix: "webm" },
+  { type: "video/webm", suffix: "webm" },
+] as const;
+const FPS = 30;
+const BITS_PER_SECOND = 6_000_000;
+
+export interface Recording {
+  readonly blob: Blob;
+  readonly suffix: string;
+}
+
+export class Recorder {
+  readonly #recorder: MediaRecorder;
+  readonly #suffix: string;
+  readonly #parts: Blob[] = [];
+
+  /** Start recording. @throws Error the browser cannot. */
+  constructor(canvas: HTMLCanvasElement) {
+    const format =
+      typeof MediaRecorder === "function"
+        ? FORMATS.find(({ type }) => MediaRecorder.isTypeSupported(type))
+        : undefined;
+    if (!format) throw new Error("this browser cannot record");
+    this.#suffix = format.suffix;
+    this.#recorder = new MediaRecorder(canvas.captureStream(FPS), {
+      mimeType: format.type,
+      videoBitsPerSecond: BITS_PER_SECOND,
+    });
+    this.#recorder.addEventListener("dataavailable", ({ data }) => {
+      if (data.size > 0) this.#parts.push(data);
+    });
+    // In pieces: a tab that is closed loses the last one only, and memory is not asked for at once.
+    this.#recorder.start(1000);
+  }
+
+  /** End it. @throws Error nothing was recorded. */
+  async stop(): Promise<Recording> {
+    await new Promise<void>((resolve) => {
+      this.#recorder.addEventListener(
+        "stop",
+        () => {
+          resolve();
+        },
+        { once: true },
+      );
+      this.#recorder.stop();
+    });
+    for (const track of this.#recorder.stream.getTracks()) track.stop();
+    if (this.#parts.length === 0) throw new Error("nothing was recorded");
+    return { blob: new Blob(this.#parts, { type: this.#recorder.mimeType }), suffix: this.#suffix };
+  }
+}

@@ -1,0 +1,72 @@
+/** What page and worker say to each other. Frames and pictures change hands without a copy. */
+
+import type { Precision } from "./contract.ts";
+import type { BackendName, Manifest, ModelFile } from "./manifest.ts";
+import type { View } from "./view.ts";
+
+/** A size in pixels. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Which network to run, and how. */
+export interface StyleRequest {
+  readonly id: string;
+  readonly files: readonly ModelFile[];
+  readonly index: number | null;
+  readonly siblings: number;
+}
+
+export type ToWorker =
+  | {
+      readonly kind: "start";
+      readonly site: string;
+      readonly backend: BackendName | "auto";
+      readonly threads: number;
+      readonly preferences: Manifest["preferences"];
+    }
+  | { readonly kind: "style"; readonly style: StyleRequest }
+  | {
+      readonly kind: "frame";
+      readonly frame: VideoFrame | ImageBitmap;
+      /** Size at which the network runs. */
+      readonly size: Size;
+      readonly view: View;
+      /** When the frame was captured, `performance.now()` of the page, in ms. */
+      readonly capturedMs: number;
+    }
+  /** The last frame once more, with another view or style. */
+  | { readonly kind: "again"; readonly view: View };
+
+export type FromWorker =
+  | { readonly kind: "loading"; readonly what: string; readonly share: number }
+  | {
+      readonly kind: "style";
+      readonly id: string;
+      readonly backend: BackendName;
+      readonly threads: number;
+      /** The file that runs, as in the manifest. */
+      readonly url: string;
+      readonly precision: Precision;
+      /** Why it is not the backend that was hoped for; empty if it is. */
+      readonly note: string;
+    }
+  | {
+      readonly kind: "picture";
+      readonly picture: ImageBitmap;
+      /** Style that painted it. */
+      readonly id: string;
+      /** Of the network, in ms; null where it did not have to run again. */
+      readonly inferMs: number | null;
+      /** From arrival in the worker until now, in ms. */
+      readonly workMs: number;
+      /** Null for a repetition. */
+      readonly capturedMs: number | null;
+    }
+  /** A style could not be loaded: the one before goes on. */
+  | { readonly kind: "style-failed"; readonly id: string; readonly reason: string }
+  /** A frame was lost. */
+  | { readonly kind: "frame-failed"; readonly reason: string }
+  /** Nothing can run here. */
+  | { readonly kind: "failed"; readonly reason: string };

@@ -1,0 +1,38 @@
+/** A picture that the visitor dropped. */
+
+import { type OnFrame, type Source, SourceError } from "./source.ts";
+
+export class PictureSource implements Source {
+  readonly kind = "picture";
+  readonly isStill = true;
+  readonly isSelfie = false;
+  readonly size: { width: number; height: number };
+  readonly #picture: ImageBitmap;
+
+  private constructor(picture: ImageBitmap) {
+    this.#picture = picture;
+    this.size = { width: picture.width, height: picture.height };
+  }
+
+  /** @throws SourceError the browser cannot read it. */
+  static async open(file: Blob, onFrame: OnFrame): Promise<PictureSource> {
+    let picture;
+    try {
+      picture = await createImageBitmap(file, { imageOrientation: "from-image" });
+    } catch {
+      throw new SourceError("unreadable-picture");
+    }
+    queueMicrotask(() => {
+      onFrame(performance.now());
+    });
+    return new PictureSource(picture);
+  }
+
+  grab(): Promise<ImageBitmap> {
+    return createImageBitmap(this.#picture);
+  }
+
+  close(): void {
+    this.#picture.close();
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The clip before the camera is allowed: the view glides across a photo.
+ *
+ * Made here of one small photo, and not a video file, because that plays in every browser: phones
+ * in power-saving mode refuse to start a video by themselves, and no codec is known to all.
+ */
+
+import { panView } from "./pan-path.ts";
+import type { OnFrame, Source } from "./source.ts";
+
+const SIZE = { width: 640, height: 480 };
+const ROUND_MS = 8000;
+const FRAME_MS = 1000 / 30;
+
+export class SampleSource implements Source {
+  readonly kind = "sample";
+  readonly size = SIZE;
+  readonly isSelfie = false;
+  /** Where the visitor asked for less motion, the view stands still. */
+  readonly isStill: boolean;
+  readonly #photo: ImageBitmap;
+  readonly #startMs = performance.now();
+  #timer = 0;
+
+  private constructor(photo: ImageBitmap, isStill: boolean, onFrame: OnFrame) {
+    this.#photo = photo;
+    this.isStill = isStill;
+    queueMicrotask(() => {
+      onFrame(performance.now());
+    });
+    if (isStill) return;
+    this.#timer = window.setInterval(() => {
+      if (!document.hidden) onFrame(performance.now());
+    }, FRAME_MS);
+  }
+
+  /** @param url of the photo. */
+  static async open(url: string, onFrame: OnFrame): Promise<SampleSource> {
+    const response = await fetch(url);
+    const photo = await createImageBitmap(await response.blob());
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    return new SampleSource(photo, isStill, onFrame);
+  }
+
+  grab(): Promise<ImageBitmap> {
+    const turn = this.isStill ? 0.2 : (performance.now() - this.#startMs) / ROUND_MS;
+    const { x, y, width, height } = panView(turn % 1, this.#photo, SIZE);
+    const canvas = new OffscreenCanvas(SIZE.width, SIZE.height);
+    const context = canvas.getContext("2d", { alpha: false });
+    if (!context) return createImageBitmap(this.#photo, x, y, width, height);
+    context.drawImage(this.#photo, x, y, width, height, 0, 0, SIZE.width, SIZE.height);
+    return Promise.resolve(canvas.transferToImageBitmap());
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#photo.close();
+  }
+}

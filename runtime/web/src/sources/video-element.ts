@@ -1,0 +1,76 @@
+/** A `<video>` as a source: what cameras and clips have in common. */
+
+import type { OnFrame } from "./source.ts";
+
+/** A video element that plays out of sight; some browsers stop one that is not in the page. */
+export function hiddenVideo(): HTMLVideoElement {
+  const video = document.createElement("video");
+  video.muted = true;
+  video.playsInline = true;
+  video.className = "out-of-sight";
+  video.setAttribute("aria-hidden", "true");
+  video.tabIndex = -1;
+  document.body.append(video);
+  return video;
+}
+
+/** Call back for every new frame until `stop`, the returned function, is called. */
+export function watchFrames(video: HTMLVideoElement, onFrame: OnFrame): () => void {
+  let isStopped = false;
+  if ("requestVideoFrameCallback" in video) {
+    const next = (nowMs: number, frame: VideoFrameCallbackMetadata): void => {
+      if (isStopped) return;
+      video.requestVideoFrameCallback(next);
+      onFrame(frame.captureTime ?? nowMs);
+    };
+    video.requestVideoFrameCallback(next);
+  } else {
+    let seenS = -1;
+    const next = (): void => {
+      if (isStopped) return;
+      requestAnimationFrame(next);
+      if (fallback.currentTime === seenS) return;
+      seenS = fallback.currentTime;
+      onFrame(performance.now());
+    };
+    const fallback: HTMLVideoElement = video;
+    requestAnimationFrame(next);
+  }
+  return () => {
+    isStopped = true;
+  };
+}
+
+/** The frame that is being shown: a reference to it where the browser can, else a bitmap. */
+export async function grabFrame(video: HTMLVideoElement): Promise<VideoFrame | ImageBitmap> {
+  if (typeof VideoFrame === "function") {
+    try {
+      return new VideoFrame(video);
+    } catch {
+      // Some browsers refuse it for some sources, or between two frames.
+    }
+  }
+  return createImageBitmap(video);
+}
+
+/** Wait until the first frame is there. Rejects if the element cannot play it. */
+export async function startPlaying(video: HTMLVideoElement): Promise<void> {
+  await video.play();
+  if (video.videoWidth > 0) return;
+  await new Promise<void>((resolve, reject) => {
+    video.addEventListener(
+      "loadeddata",
+      () => {
+        resolve();
+      },
+      { once: true },
+    );
+    video.addEventListener(
+      "error",
+      () => {
+        reject(new Error("no frames"));
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,133 @@
+/** Engine and networks: from a wish for a style to a network that runs. */
+
+import { chooseFile, type BackendName, type Manifest, type ModelFile } from "../shared/manifest.ts";
+import type { StyleRequest } from "../shared/messages.ts";
+import { download } from "./download.ts";
+import { type Engine, startWasm, startWebGpu } from "./engine.ts";
+import { Network } from "./network.ts";
+
+/** How many networks stay loaded, so that going back and forth between styles is instant. */
+const KEPT = 4;
+
+export interface StudioOptions {
+  readonly site: string;
+  readonly backend: BackendName | "auto";
+  readonly threads: number;
+  readonly preferences: Manifest["preferences"];
+  readonly onProgress: (what: string, share: number) => void;
+}
+
+export class Studio {
+  readonly #options: StudioOptions;
+  #engine: Promise<Engine> | null = null;
+  /** Least recently used first. */
+  readonly #networks = new Map<string, Network>();
+  #note = "";
+
+  constructor(options: StudioOptions) {
+    this.#options = options;
+  }
+
+  /** Why it is not the backend that was hoped for; empty if it is. */
+  get note(): string {
+    return this.#note;
+  }
+
+  /**
+   * Get a style's network ready on the best backend that takes it.
+   *
+   * @throws Error none does, or its file cannot be had.
+   */
+  async open(style: StyleRequest): Promise<Network> {
+    const engine = await this.#start();
+    const file = this.#fileFor(style, engine);
+    if (!file) {
+      const wanted = style.files.map((candidate) => candidate.precision).join(", ");
+      return this.#fallBack(engine, style, new Error(`it does not run ${wanted} here`));
+    }
+    const kept = this.#networks.get(file.url);
+    if (kept) {
+      this.#networks.delete(file.url);
+      this.#networks.set(file.url, kept);
+      return kept;
+    }
+    const data = await download(new URL(file.url, this.#options.site), (share) => {
+      this.#options.onProgress("style", share);
+    });
+    let network;
+    try {
+      network = await Network.load(file, data, engine, style.siblings);
+    } catch (error) {
+      return this.#fallBack(engine, style, error);
+    }
+    this.#networks.set(file.url, network);
+    await this.#releaseOldest();
+    return network;
+  }
+
+  /** After a frame was lost: the same style on WebAssembly, if it was not there already. */
+  async recover(network: Network, style: StyleRequest, error: unknown): Promise<Network> {
+    return this.#fallBack(network.engine, style, error);
+  }
+
+  #fileFor(style: StyleRequest, engine: Engine): ModelFile | null {
+    const preference = this.#options.preferences[engine.backend];
+    return chooseFile(
+      style.files,
+      preference.filter((precision) => engine.runs(precision)),
+    );
+  }
+
+  async #fallBack(engine: Engine, style: StyleRequest, error: unknown): Promise<Network> {
+    if (engine.backend === "wasm" || this.#options.backend !== "auto") throw error;
+    this.#note = `WebGPU was left: ${messageOf(error)}`;
+    this.#networks.clear(); // not released: a lost device answers no more
+    this.#engine = this.#startWasm();
+    return this.open(style);
+  }
+
+  async #start(): Promise<Engine> {
+    this.#engine ??= this.#choose();
+    try {
+      return await this.#engine;
+    } catch (error) {
+      this.#engine = null; // so that another try may succeed, when the connection is back
+      throw error;
+    }
+  }
+
+  async #choose(): Promise<Engine> {
+    const { backend, site, threads, onProgress } = this.#options;
+    if (backend === "wasm") return this.#startWasm();
+    try {
+      return await startWebGpu(site, threads, backend === "webgpu", (share) => {
+        onProgress("engine", share);
+      });
+    } catch (error) {
+      if (backend === "webgpu") throw error;
+      this.#note = messageOf(error);
+      return this.#startWasm();
+    }
+  }
+
+  #startWasm(): Promise<Engine> {
+    const { site, threads, onProgress } = this.#options;
+    return startWasm(site, threads, (share) => {
+      onProgress("engine", share);
+    });
+  }
+
+  async #releaseOldest(): Promise<void> {
+    for (const [url, network] of this.#networks) {
+      if (this.#networks.size <= KEPT) return;
+      this.#networks.delete(url);
+      await network.release();
+    }
+  }
+}
+
+/** What an error says, in one line. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split("\n", 1)[0] ?? "";
+}

@@ -1,0 +1,130 @@
+/** The worker: frames in, pictures out, one message after another. */
+
+import type { FromWorker, StyleRequest, ToWorker } from "../shared/messages.ts";
+import type { View } from "../shared/view.ts";
+import { Easel } from "./easel.ts";
+import type { Network } from "./network.ts";
+import { messageOf, Studio } from "./studio.ts";
+
+declare const self: DedicatedWorkerGlobalScope;
+
+let studio: Studio | null = null;
+let network: Network | null = null;
+let style: StyleRequest | null = null;
+/** Style of the picture on the easel. */
+let paintedId = "";
+let easel: Easel | null = null;
+
+function say(message: FromWorker, transfer: Transferable[] = []): void {
+  self.postMessage(message, transfer);
+}
+
+async function obey(message: ToWorker): Promise<void> {
+  switch (message.kind) {
+    case "start":
+      easel = new Easel();
+      studio = new Studio({
+        ...message,
+        onProgress: (what, share) => {
+          say({ kind: "loading", what, share });
+        },
+      });
+      break;
+    case "style":
+      await choose(message.style);
+      break;
+    case "frame":
+      await stylize(message);
+      break;
+    case "again":
+      await repeat(message.view);
+      break;
+  }
+}
+
+async function choose(wanted: StyleRequest): Promise<void> {
+  if (!studio) return;
+  try {
+    adopt(await studio.open(wanted), wanted);
+  } catch (error) {
+    say({ kind: "style-failed", id: wanted.id, reason: messageOf(error) });
+  }
+}
+
+function adopt(opened: Network, wanted: StyleRequest): void {
+  network = opened;
+  style = wanted;
+  say({
+    kind: "style",
+    id: wanted.id,
+    backend: opened.engine.backend,
+    threads: opened.engine.threads,
+    url: opened.file.url,
+    precision: opened.file.precision,
+    note: studio?.note ?? "",
+  });
+}
+
+async function stylize(message: Extract<ToWorker, { kind: "frame" }>): Promise<void> {
+  const startMs = performance.now();
+  try {
+    if (!easel) throw new Error("no frames before the start");
+    easel.take(message.frame, message.size);
+  } finally {
+    message.frame.close(); // cameras have few buffers: they stop when frames are held
+  }
+  const inferMs = await paint();
+  show(message.view, inferMs, startMs, message.capturedMs);
+}
+
+/** Show the last frame once more; the network runs only if another style painted it. */
+async function repeat(view: View): Promise<void> {
+  const startMs = performance.now();
+  const inferMs = paintedId === style?.id ? null : await paint();
+  show(view, inferMs, startMs, null);
+}
+
+function show(
+  view: View,
+  inferMs: number | null,
+  startMs: number,
+  capturedMs: number | null,
+): void {
+  if (!easel) return;
+  const picture = easel.show(view);
+  const workMs = performance.now() - startMs;
+  say({ kind: "picture", picture, id: paintedId, inferMs, workMs, capturedMs }, [picture]);
+}
+
+/** Run the network on what is on the easel. Returns the time that it took, in ms. */
+async function paint(): Promise<number> {
+  if (!easel || !network || !style || !studio) throw new Error("no style yet");
+  const rgb = easel.frameRgb();
+  const { size } = easel;
+  let painted;
+  let startMs = performance.now();
+  try {
+    painted = await network.run(rgb, size, style.index, style.siblings);
+  } catch (error) {
+    adopt(await studio.recover(network, style, error), style);
+    startMs = performance.now();
+    painted = await network.run(rgb, size, style.index, style.siblings);
+  }
+  const inferMs = performance.now() - startMs;
+  easel.paint(painted);
+  paintedId = style.id;
+  return inferMs;
+}
+
+// One after the other: a session must not run twice at a time, and frames keep their order.
+let last = Promise.resolve();
+self.addEventListener("message", (event: MessageEvent<ToWorker>) => {
+  last = last.then(async () => {
+    try {
+      await obey(event.data);
+    } catch (error) {
+      const kind = event.data.kind === "start" ? "failed" : "frame-failed";
+      say({ kind, reason: messageOf(error) });
+    }
+  });
+});

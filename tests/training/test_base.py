@@ -1,0 +1,75 @@
+"""`train --from`: another painting begins with what a network knows already."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge_style import cli
+from edge_style.errors import CheckpointError
+from edge_style_training.base import BASE_NAME, checkpoint_folders, find_base, settings_from
+from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_style_training.config import TrainingConfig
+from edge_style_training.networks import build_network
+
+NETWORK = {"width": 8, "blocks": 1, "coarse_blocks": 0}
+
+
+@pytest.fixture
+def base_file(tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    network = build_network("lean", NETWORK)
+    training = TrainingConfig(style_px=80, style_weight=11.0, steps=9000, learning_rate=0.5)
+    path = tmp_path / "base.pth"
+    save_checkpoint(
+        Checkpoint("lean", network.state_dict(), NETWORK, training=training.as_dict()), path
+    )
+    return path
+
+
+def train(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", *map(str, arguments)])
+    return int(ended.value.code or 0)
+
+
+def test_the_shipped_base_can_be_begun_with() -> None:
+    path = find_base("base")
+    assert path == checkpoint_folders()[0] / f"{BASE_NAME}.pth"
+    base = load_checkpoint(path)
+    config = TrainingConfig(**settings_from(base))
+    assert (config.style_px, config.steps) == (base.training["style_px"], 300)
+    assert base.build()(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
+
+
+def test_network_and_objective_are_taken_over_and_the_pace_is_not(
+    base_file: Path, painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "new.pth"
+    options = ["--content", photo_folder, "--vgg", vgg_file, "--output", output, "--workers", 0]
+    few = ["--steps", 1, "--batch-size", 1, "--crop", 32, "--validation-photos", 1]
+    few += ["--style-weight", 3, "--lr", 1e-6]
+    assert train(painting_file, *options, *few, "--from", base_file) == 0
+    made, base = load_checkpoint(output), load_checkpoint(base_file)
+    assert made.network == NETWORK
+    # What was said on the command line goes first.
+    assert (made.training["style_px"], made.training["style_weight"]) == (80, 3.0)
+    assert made.training["learning_rate"] == 1e-6
+    for key, value in base.weights.items():
+        torch.testing.assert_close(made.weights[key], value, atol=1e-4, rtol=0)
+
+
+def test_an_unknown_base_is_named(
+    painting_file: Path,
+    photo_folder: Path,
+    vgg_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["--content", photo_folder, "--vgg", vgg_file, "--output", tmp_path / "new.pth"]
+    assert train(painting_file, *options, "--from", "bse") == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: --from: there is no checkpoint 'bse'")
+    assert BASE_NAME in error
+    with pytest.raises(CheckpointError):
+        find_base("missing/folder/base.pth")
