@@ -25,13 +25,14 @@ import sys, time
 import numpy as np
 from pathlib import Path
 from edge_style.sinks import StreamInfo, StyledFrame, open_sink
-rng = np.random.default_rng(0)
 sink = open_sink(sys.argv[1], StreamInfo(fps=30))
 sink.open()
 start_s = time.perf_counter()
 while True:
     time_s = time.perf_counter() - start_s
-    image = rng.integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    # Nearly nothing happens: muxers like to keep little back until there is more.
+    image = np.full((96, 128, 3), 90, np.uint8)
+    image[:8, : int(20 * time_s) % 128] = 200
     sink.write(StyledFrame(image, time_s))
     print(time_s, flush=True)
     time.sleep(0.05)

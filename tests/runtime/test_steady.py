@@ -64,6 +64,16 @@ def test_a_ball_leaves_no_trail(moves: bool) -> None:
     assert np.quantile(ghost, 0.99) < 25
 
 
+def test_what_differs_in_colour_only_leaves_no_trail_either() -> None:
+    """Grey shows no change where it was, so that the neighbourhood alone can tell."""
+    steadier = Steadier()
+    for index in range(12):
+        frame = np.full((*SIZE_PX[::-1], 3), 122, np.uint8)
+        cv2.circle(frame, (40 + 20 * index, 120), 30, (202, 86, 110), -1)
+        steadied = steadier.steady(frame, frame)
+    assert np.abs(steadied[:, :190].astype(int) - 122).max() < 12
+
+
 def test_what_is_still_stays_and_the_first_picture_is_the_networks() -> None:
     steadier = Steadier()
     frame = scene(0, moves=False)
