@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_style.errors import ImageNotFoundError, UsageError
+from edge_style.errors import ImageNotFoundError, SourceError, UsageError
 from edge_style.images import (
     IMAGE_SUFFIXES,
     ensure_folder,
@@ -18,6 +18,8 @@ from edge_style.images import (
     write_image,
 )
 from edge_style.stylizer import Stylizer
+
+CLIP_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,63 @@ def _file_name(photo: Path, model: str) -> str:
     style = Path(model).name.removesuffix(".onnx")
     suffix = photo.suffix if photo.suffix.lower() in IMAGE_SUFFIXES else ".png"
     return f"{photo.stem}-{style}{suffix}"
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """Which clip becomes which.
+
+    Attributes:
+        pairs: (clip, target).
+        is_folder: the targets lie in a folder that was given.
+    """
+
+    pairs: tuple[tuple[Path, Path], ...]
+    is_folder: bool
+
+
+def plan_clips(clips: Sequence[Path], model: str, output: str) -> ClipPlan:
+    """Where each clip will go. Clips in a folder are called after clip and style.
+
+    Args:
+        clips: files, or folders of them.
+        model: as typed after `--model`.
+        output: a file, for one clip; a folder, which exists or ends in a separator.
+
+    Raises:
+        SourceError: a folder holds no clips.
+        ImageError: there is no such folder for the output.
+        UsageError: several clips and no folder, or two would get the same name.
+    """
+    found: list[Path] = []
+    for clip in clips:
+        inside = sorted(clip.iterdir()) if clip.is_dir() else [clip]
+        # Hidden files are parts of clips that are not finished.
+        here = [path for path in inside if path == clip or _is_clip(path)]
+        if not here:
+            raise SourceError(f"no clips in '{clip}'")
+        found += here
+    is_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    if not is_folder:
+        if len(found) > 1 or any(clip.is_dir() for clip in clips):
+            raise UsageError(f"{len(found)} clips need a folder as --output, got '{output}'")
+        return ClipPlan(((found[0], Path(output)),), is_folder=False)
+    ensure_folder(output)
+    style = Path(model).name.removesuffix(".onnx")
+    pairs = [(clip, Path(output) / f"{clip.stem}-{style}{_clip_suffix(clip)}") for clip in found]
+    if len({target for _, target in pairs}) < len(pairs):
+        raise UsageError("two of the clips have the same name: convert them one by one")
+    return ClipPlan(tuple(pairs), is_folder=True)
+
+
+def _is_clip(path: Path) -> bool:
+    return path.suffix.lower() in CLIP_SUFFIXES and not path.name.startswith(".")
+
+
+def _clip_suffix(clip: Path) -> str:
+    """Of the converted clip: the same kind where that can be written."""
+    suffix = clip.suffix.lower()
+    return suffix if suffix in (".mp4", ".mkv", ".mov", ".avi", ".webm") else ".mp4"
 
 
 def stylize_photo(

@@ -20,10 +20,12 @@ from edge_style.cli_common import (
     print_json,
     split_models,
 )
-from edge_style.errors import UsageError
+from edge_style.errors import SinkError, SourceError, UsageError
 
 if TYPE_CHECKING:
-    from edge_style.live import Show
+    from edge_style.batch import ClipPlan
+    from edge_style.live import Show, ShowOptions
+    from edge_style.sinks import Sink
 
 StyleOption = Annotated[
     str | None,
@@ -50,6 +52,14 @@ BlendOption = Annotated[
         metavar="STYLE[=SHARE]",
         help="Blend another style of a many-style network in: --blend wave=0.3. Half and half "
         "without a share.",
+    ),
+]
+
+
+StabilizeOption = Annotated[
+    bool,
+    typer.Option(
+        "--stabilize", help="Take flicker out: what stands still or moves along stays as it was."
     ),
 ]
 
@@ -94,6 +104,7 @@ def cam(
     blend: BlendOption = None,
     strength: StrengthOption = 1.0,
     keep_colours: ColoursOption = False,
+    stabilize: StabilizeOption = False,
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Change left and right, as a mirror does.")
     ] = False,
@@ -112,6 +123,12 @@ def cam(
     full_screen: Annotated[
         bool, typer.Option("--full-screen", help="Fill the screen with the window.")
     ] = False,
+    preview: Annotated[
+        str | None,
+        typer.Option(
+            "--preview", help="terminal: show the picture in the terminal, for ssh; no window then."
+        ),
+    ] = None,
     figures: Annotated[
         bool, typer.Option("--figures/--no-figures", help="Write the figures into the window.")
     ] = True,
@@ -159,6 +176,8 @@ def cam(
     from edge_style.live import Show, ShowOptions
     from edge_style.pipeline import PipelineOptions
 
+    if preview not in (None, "terminal"):
+        raise UsageError(f"expected --preview terminal, got '{preview}'")
     partner, share = _parse_blend(blend)
     controls = Controls(
         blend=share,
@@ -174,20 +193,35 @@ def cam(
     options = ShowOptions(
         models=split_models(model),
         source=source,
-        outputs=output or ["window"],
+        outputs=output or (["null"] if preview else ["window"]),
         provider=provider,
         size=size,
         snapshots=snapshots,
         style=style,
         partner=partner,
         target_fps=fps,
+        stabilize=stabilize,
         reconnect=not no_reconnect,
         token=token,
         pipeline=PipelineOptions(
             pace=not no_pace, max_frames=max_frames, duration_s=duration, controls=controls
         ),
     )
-    _run_show(Show(options, note=note, note_start=note_start), json_output)
+    screen = _terminal_sinks(shows_picture=preview is not None)
+    show = Show(options, note=note, note_start=note_start, more_sinks=screen)
+    _run_show(show, json_output)
+
+
+def _terminal_sinks(*, shows_picture: bool) -> "list[Sink]":
+    """A status line where standard error is a terminal, and the picture above it if wanted."""
+    from edge_style.terminal import StatusLine, TerminalKeys, TerminalPreview
+
+    if not sys.stderr.isatty():
+        if shows_picture:
+            raise UsageError("--preview terminal needs a terminal on standard error")
+        return []
+    kind = TerminalPreview if shows_picture else StatusLine
+    return [kind(sys.stderr, TerminalKeys(sys.stdin))]
 
 
 def _parse_blend(text: str | None) -> tuple[str | None, float]:
@@ -207,10 +241,16 @@ def _parse_blend(text: str | None) -> tuple[str | None, float]:
 
 
 def video(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", show_default=False)],
+    clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", show_default=False)],
     model: ModelOption,
     output: Annotated[
-        str, typer.Option("--output", "-o", help="The clip to write: .mp4 .mkv .mov .avi .webm.")
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The clip to write: .mp4 .mkv .mov .avi .webm; for several clips or a folder of "
+            "them a folder, in which those that are there already are left alone.",
+        ),
     ],
     size: LiveSizeOption = None,
     provider: ProviderOption = "auto",
@@ -218,14 +258,13 @@ def video(
     blend: BlendOption = None,
     strength: StrengthOption = 1.0,
     keep_colours: ColoursOption = False,
+    stabilize: StabilizeOption = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Stylize a clip: every frame once, with its sound."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
+    """Stylize clips: every frame once, with their sound. One that was cut short goes on."""
+    from edge_style.batch import plan_clips
     from edge_style.controls import Controls
-    from edge_style.live import Show, ShowOptions
+    from edge_style.live import ShowOptions
     from edge_style.pipeline import PipelineOptions
 
     models = split_models(model)
@@ -233,17 +272,55 @@ def video(
         raise UsageError(f"a clip takes one style, --model names {len(models)}")
     partner, share = _parse_blend(blend)
     controls = Controls(blend=share, strength=strength, keeps_colours=keep_colours)
+    plan = plan_clips(clips, models[0], output)
     options = ShowOptions(
         models=models,
-        source=str(clip),
-        outputs=[output],
+        source="",
+        outputs=[],
         provider=provider,
         size=size,
         is_conversion=True,
         style=style,
         partner=partner,
+        stabilize=stabilize,
         pipeline=PipelineOptions(pace=False, drop=False, controls=controls),
     )
+    if len(plan.pairs) == 1 and not plan.is_folder:
+        _convert(options, *plan.pairs[0], json_output)
+        return
+    _convert_all(options, plan, json_output)
+
+
+def _convert_all(options: "ShowOptions", plan: "ClipPlan", json_output: bool) -> None:
+    """Clip after clip; one that cannot be converted does not keep the others from it."""
+    reports, failed = [], []
+    for number, (clip, target) in enumerate(plan.pairs, 1):
+        note(f"{number} of {len(plan.pairs)}: {clip}")
+        if target.exists():
+            note(f"'{target}' is there already: left alone")
+            continue
+        try:
+            show = _convert(options, clip, target, json_output=False)
+        except (SourceError, SinkError) as error:
+            note(f"note: {error}")
+            failed.append(str(clip))
+            continue
+        reports.append({"clip": str(clip), "output": str(target), **show.report()})
+    if json_output:
+        print_json({"results": reports, "failed": failed})
+    if failed:
+        raise SourceError(f"{len(failed)} of {len(plan.pairs)} clips could not be converted")
+
+
+def _convert(options: "ShowOptions", clip: Path, target: Path, json_output: bool) -> "Show":
+    from dataclasses import replace
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from edge_style.live import Show
+
+    options = replace(options, source=str(clip), outputs=[str(target)])
     show = Show(options, note=note, note_start=note_start)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
@@ -257,6 +334,7 @@ def video(
                 bar, completed=show.resumed_frames + frames, total=show.total_frames
             ),
         )
+    return show
 
 
 def _run_show(

@@ -24,6 +24,7 @@ from edge_style.pipeline import (
     Result,
     ScaledStylizer,
     StagedStylizer,
+    Steadier,
     list_styles,
     run_pipeline,
     size_steps,
@@ -49,6 +50,7 @@ class ShowOptions:
         snapshots: folder for the snapshots and recordings that are asked for while it runs.
         style: name of the style to begin with, the first if None.
         partner: name of the style that is blended in.
+        stabilize: take flicker out of the pictures.
         reconnect: open a camera or stream again when it breaks down.
         token: what viewers of an http:// output must know.
         target_fps: frames per second to hold by choosing the network's size, None for one size.
@@ -65,6 +67,7 @@ class ShowOptions:
     style: str | None = None
     partner: str | None = None
     target_fps: float | None = None
+    stabilize: bool = False
     reconnect: bool = True
     token: str | None = None
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)
@@ -138,6 +141,7 @@ class Show:
                         replace(self._options.pipeline, controls=self._first_controls(networks)),
                         result=self._result,
                         on_frame=on_frame,
+                        steadier=Steadier() if self._options.stabilize else None,
                         rate=self._rate,
                     )
             finally:
@@ -179,7 +183,13 @@ class Show:
             (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path
         ]
         options = self._options
-        wanted = (options.size, options.style, options.partner, options.pipeline.controls)
+        wanted = (
+            options.size,
+            options.stabilize,
+            options.style,
+            options.partner,
+            options.pipeline.controls,
+        )
         text = repr((known, wanted, _versions()))
         return hashlib.sha256(text.encode()).hexdigest()
 

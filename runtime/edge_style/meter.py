@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 STAGES = ("capture", "pre", "infer", "post", "output")
 
@@ -35,6 +36,21 @@ class Summary:
     stage_ms: dict[str, float | None]
 
 
+class _Ring:
+    """The newest numbers, in memory that is all taken at the start and never grows."""
+
+    def __init__(self) -> None:
+        self._numbers = np.full(_KEPT, np.nan)
+        self._count = 0
+
+    def append(self, number: float) -> None:
+        self._numbers[self._count % _KEPT] = number
+        self._count += 1
+
+    def copy(self) -> npt.NDArray[np.float64]:
+        return np.array(self._numbers[: min(self._count, _KEPT)])
+
+
 class Meter:
     """Collects the times of each frame. Each thing is recorded by one thread; any may read.
 
@@ -48,13 +64,13 @@ class Meter:
         self._first_s = 0.0
         self._last_s = 0.0
         self._recent_s: deque[float] = deque()
-        self._latencies_ms: deque[float] = deque(maxlen=_KEPT)
-        self._shown_ms: deque[float] = deque(maxlen=_KEPT)
+        self._latencies_ms = _Ring()
+        self._shown_ms = _Ring()
         # Of a fixed length, so that the capture thread never takes away what another one reads.
         self._arrivals_s: deque[float] = deque(maxlen=_RECENT_ARRIVALS)
         self._arrived = 0
         self._first_arrival_s = 0.0
-        self._stages_ms: dict[str, deque[float]] = {name: deque(maxlen=_KEPT) for name in STAGES}
+        self._stages_ms = {name: _Ring() for name in STAGES}
 
     def delivered(self, latency_ms: float) -> None:
         """Record that a frame was handed to the output now, so long after its capture."""
@@ -132,10 +148,10 @@ def _rate(ticks: int, duration_s: float) -> float | None:
     return (ticks - 1) / duration_s if ticks > 1 and duration_s > 0 else None
 
 
-def _percentiles(values: deque[float]) -> dict[str, float | None]:
+def _percentiles(values: _Ring) -> dict[str, float | None]:
     return {f"p{rank}": _percentile(values, rank) for rank in (50, 95, 99)}
 
 
-def _percentile(values: deque[float], rank: int) -> float | None:
-    numbers = np.array(values.copy(), np.float64)
+def _percentile(values: _Ring, rank: int) -> float | None:
+    numbers = values.copy()
     return float(np.percentile(numbers, rank)) if numbers.size else None

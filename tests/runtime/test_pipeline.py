@@ -150,6 +150,20 @@ def test_a_slow_sink_drops_frames_too() -> None:
     assert result.dropped > 20
 
 
+def test_a_slow_output_is_given_the_newest_picture_not_one_that_waited() -> None:
+    source = Numbers(120, fps=100, live=True)
+    behind: list[int] = []
+
+    class Slow(Sink):
+        def write(self, frame: StyledFrame) -> None:
+            behind.append(source.given - 1 - int(frame.image[0, 0, 0]))
+            time.sleep(0.08)
+
+    run(source, [Slow()])
+    # One that waited for the output would be eight frames old.
+    assert np.median(behind[1:]) <= 3
+
+
 def test_without_pace_every_frame_runs_flat_out() -> None:
     start_s = time.perf_counter()
     result = run(Numbers(40, fps=10), [Collector()], PipelineOptions(pace=False))

@@ -15,9 +15,9 @@ both slots, which ends both threads. `run_pipeline` raises the first error.
 """
 
 from edge_style.pipeline.rate import RateController, ScaledStylizer, size_steps
-from edge_style.pipeline.render import Steadier
 from edge_style.pipeline.run import PipelineOptions, Result, run_pipeline
 from edge_style.pipeline.stages import PlainStylizer, StagedStylizer, list_styles
+from edge_style.pipeline.steady import Steadier
 
 __all__ = [
     "PipelineOptions",

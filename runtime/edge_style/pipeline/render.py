@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from edge_style.controls import Controls, Style, weights_of
 from edge_style.images import resize_to_cover
@@ -11,17 +11,8 @@ from edge_style.meter import Meter
 from edge_style.pipeline.mix import Mixer, mirrored
 from edge_style.pipeline.rate import RateController
 from edge_style.pipeline.stages import Image, StagedStylizer
+from edge_style.pipeline.steady import Steadier
 from edge_style.sources import Frame
-
-
-class Steadier(Protocol):
-    """Takes the flicker out of a stream of pictures."""
-
-    def steady(self, picture: Image, frame: Image) -> Image:
-        """The next picture of the stream, steadied; `frame` is what it was made of."""
-
-    def reset(self) -> None:
-        """What comes next has nothing to do with what was."""
 
 
 @dataclass(frozen=True, slots=True)

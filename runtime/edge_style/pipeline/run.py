@@ -19,9 +19,10 @@ from edge_style.errors import SourceError, UsageError
 from edge_style.meter import Meter
 from edge_style.pipeline.playback import Playback
 from edge_style.pipeline.rate import RateController
-from edge_style.pipeline.render import Prepared, Rendered, Renderer, Steadier
+from edge_style.pipeline.render import Prepared, Rendered, Renderer
 from edge_style.pipeline.slot import Slot, SlotClosed
 from edge_style.pipeline.stages import StagedStylizer, list_styles
+from edge_style.pipeline.steady import Steadier
 from edge_style.sinks import Sink, StyledFrame
 from edge_style.sources import Frame, Source
 

@@ -18,6 +18,7 @@ from edge_style.sources.capture import Capture, quiet_opencv
 
 _SINK = "edge_style_sink"
 _PATIENCE_S = 10.0
+_SLICE_S = 0.1
 _LONGEST_LATENCY_S = 5.0  # more than that is a clock that is not ours
 
 
@@ -93,14 +94,18 @@ class GstSource(Source):
 
     def _pull(self) -> Frame | None:
         """The next frame, None at the end. Raises SourceError."""
-        gst = self._gst
-        sample = self._sink.emit("try-pull-sample", round(_PATIENCE_S * gst.SECOND))
-        now_s = time.perf_counter()
-        if sample is None:
-            self._raise_failure()
-            if self._sink.get_property("eos"):
-                return None
-            raise SourceError(f"'{self._name}' gave no picture for {_PATIENCE_S:g} seconds")
+        end_s = time.perf_counter() + _PATIENCE_S
+        sample = None
+        while sample is None:
+            # In slices, since a pipeline that breaks down does not wake up who waits for it.
+            sample = self._sink.emit("try-pull-sample", round(_SLICE_S * self._gst.SECOND))
+            now_s = time.perf_counter()
+            if sample is None:
+                self._raise_failure()
+                if self._sink.get_property("eos"):
+                    return None
+                if now_s > end_s:
+                    raise SourceError(f"'{self._name}' gave no picture for {_PATIENCE_S:g} seconds")
         captured_s = now_s - self._age_s(sample.get_buffer().pts)
         image = self._image(sample)
         capture_ms = (time.perf_counter() - now_s) * 1000

@@ -1,0 +1,116 @@
+"""`--stabilize`: flicker goes, what moves leaves no ghosts."""
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_style.pipeline import PipelineOptions, PlainStylizer, Steadier, run_pipeline
+from edge_style.sinks import Sink, StyledFrame
+from edge_style.sources import open_source
+
+SIZE_PX = (320, 240)
+
+
+def scene(index: int, *, moves: bool) -> np.ndarray:
+    """A textured background with a bright ball that crosses it, seen by a camera that pans."""
+    rng = np.random.default_rng(1)
+    small = rng.integers(60, 160, (30, 60, 3), dtype=np.uint8)
+    background = cv2.resize(small, (640, 240), interpolation=cv2.INTER_CUBIC)
+    left = 3 * index if moves else 0
+    image = np.ascontiguousarray(background[:, left : left + SIZE_PX[0]])
+    cv2.circle(image, (40 + 8 * index, 120), 24, (250, 240, 60), -1, cv2.LINE_AA)
+    return image
+
+
+def boil(image: np.ndarray, index: int) -> np.ndarray:
+    """What a flickering network makes of it: strokes that differ from frame to frame."""
+    noise = np.random.default_rng(index).integers(-30, 31, (60, 80, 1))
+    strokes = np.kron(noise, np.ones((4, 4, 1), int))
+    return np.clip(image.astype(int) + strokes, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["still", "panned"])
+def test_boiling_is_halved_and_the_scene_stays(moves: bool) -> None:
+    steadier = Steadier()
+    raw, steadied = [], []
+    for index in range(25):
+        frame = scene(index, moves=moves)
+        picture = boil(frame, index)
+        raw.append(np.abs(picture.astype(float) - frame)[:, 20:-20].mean())
+        result = steadier.steady(picture, frame).copy()
+        steadied.append(np.abs(result.astype(float) - frame)[:, 20:-20].mean())
+    # The scene itself is what all the boiling pictures have in common.
+    assert np.mean(steadied[8:]) < (0.5 if not moves else 0.65) * np.mean(raw[8:])
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["still", "panned"])
+def test_a_ball_leaves_no_trail(moves: bool) -> None:
+    steadier = Steadier()
+    for index in range(20):
+        frame = scene(index, moves=moves)
+        steadied = steadier.steady(frame, frame)
+    # Where the ball was in the frames before, and is no more.
+    trail = np.zeros(SIZE_PX[::-1], bool)
+    for before in range(12, 19):
+        disc = np.zeros(SIZE_PX[::-1], np.uint8)
+        cv2.circle(disc, (40 + 8 * before, 120), 24, 1, -1)
+        trail |= disc.astype(bool)
+    ball = np.zeros(SIZE_PX[::-1], np.uint8)
+    cv2.circle(ball, (40 + 8 * 19, 120), 26, 1, -1)
+    trail &= ~ball.astype(bool)
+    ghost = np.abs(steadied.astype(float) - frame)[trail]
+    assert trail.sum() > 1000
+    assert ghost.mean() < 4, "against the 130 levels between ball and background"
+    assert np.quantile(ghost, 0.99) < 25
+
+
+def test_what_differs_in_colour_only_leaves_no_trail_either() -> None:
+    """Grey shows no change where it was, so that the neighbourhood alone can tell."""
+    steadier = Steadier()
+    for index in range(12):
+        frame = np.full((*SIZE_PX[::-1], 3), 122, np.uint8)
+        cv2.circle(frame, (40 + 20 * index, 120), 30, (202, 86, 110), -1)
+        steadied = steadier.steady(frame, frame)
+    assert np.abs(steadied[:, :190].astype(int) - 122).max() < 12
+
+
+def test_what_is_still_stays_and_the_first_picture_is_the_networks() -> None:
+    steadier = Steadier()
+    frame = scene(0, moves=False)
+    picture = 255 - frame
+    assert steadier.steady(picture, frame) is picture
+    for _ in range(5):
+        result = steadier.steady(picture, frame)
+    assert np.abs(result.astype(int) - picture).max() <= 2
+
+
+def test_a_cut_and_another_size_begin_anew() -> None:
+    steadier = Steadier()
+    dark, bright = np.full((48, 64, 3), 20, np.uint8), np.full((48, 64, 3), 220, np.uint8)
+    steadier.steady(dark, dark)
+    assert np.abs(steadier.steady(bright, bright).astype(int) - 220).max() <= 2
+    small = np.full((30, 40, 3), 99, np.uint8)
+    assert (steadier.steady(small, small) == 99).all()
+    steadier.reset()
+    assert (steadier.steady(dark, dark) == 20).all()
+
+
+def test_in_the_pipeline_it_keeps_the_frames_and_resets_at_a_switch() -> None:
+    class Collector(Sink):
+        def __init__(self) -> None:
+            self.images: list[np.ndarray] = []
+
+        def write(self, frame: StyledFrame) -> None:
+            self.images.append(frame.image.copy())
+
+    source = open_source("test", size_px=(64, 48))
+    plain, steady = Collector(), Collector()
+    options = PipelineOptions(pace=False, drop=False, max_frames=12)
+    negative = PlainStylizer(lambda image: 255 - image, "negative")
+    run_pipeline(source, [negative], [plain], options)
+    run_pipeline(source, [negative], [steady], options, steadier=Steadier())
+    assert len(plain.images) == len(steady.images) == 12
+    assert (plain.images[0] == steady.images[0]).all()
+    assert any((a != b).any() for a, b in zip(plain.images, steady.images, strict=True))
+    for one, other in zip(plain.images, steady.images, strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 8
