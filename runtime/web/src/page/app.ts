@@ -98,6 +98,7 @@ export class App {
     this.#player.setSide(address.sidePx);
     side.addEventListener("change", () => {
       this.#player.setSide(side.value === "auto" ? null : Number(side.value));
+      this.#stage.dataset.settled = String(this.#player.isSettled);
     });
     const files = element("files", HTMLInputElement);
     files.addEventListener("change", () => {
@@ -155,6 +156,7 @@ export class App {
     this.#controls.show(wishes, this.#recorder !== null);
     this.#gallery.mark(wishes.style);
     this.#stage.dataset.paused = String(wishes.isPaused);
+    this.#stage.dataset.settled = String(this.#player.isSettled);
   }
 
   #requestStyle(): void {
@@ -206,16 +208,16 @@ export class App {
     this.#stage.dataset.file = ready.url;
     this.#stage.title = ready.note;
     this.#player.styleIsReady();
-    if (isFirst && this.#manifest.isKeptOffline) void this.#keepOtherStyles(ready);
+    if (isFirst && this.#manifest.isKeptOffline) void this.#keepFiles(ready);
   }
 
-  /** Models of the other styles, the kind that this device runs, for times without a connection. */
-  async #keepOtherStyles({ precision }: Ready): Promise<void> {
+  /** The engine and all styles, in the kind that this device runs, for times without a connection. */
+  async #keepFiles({ precision, engineUrl }: Ready): Promise<void> {
     const files = this.#manifest.styles.map(
       ({ files }) => files.find((file) => file.precision === precision) ?? files[0],
     );
-    await keepFiles(files.flatMap((file) => (file ? [file.url] : [])));
-    this.#stage.dataset.kept = "true";
+    const urls = files.flatMap((file) => (file ? [file.url] : []));
+    this.#stage.dataset.kept = String(await keepFiles([engineUrl, ...urls]));
   }
 
   #styleFailed(id: string, reason: string): void {
@@ -262,6 +264,7 @@ export class App {
     this.#frames += 1;
     this.#stage.dataset.frames = String(this.#frames);
     this.#stage.dataset.style = shown.id;
+    this.#stage.dataset.settled = String(this.#player.isSettled);
     this.#stage.dataset.inferMs = String(shown.inferMs ?? "");
     for (const number of this.#gallery.thumbnailsMissing) {
       if (this.#styles[number]?.id === shown.id) this.#takeThumbnail(number);

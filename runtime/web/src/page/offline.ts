@@ -36,16 +36,20 @@ export async function keepOffline(isKept: boolean, notice: Notice): Promise<bool
   return false;
 }
 
-/** Fetch files through the service worker, one by one, so that it keeps them. */
-export async function keepFiles(urls: readonly string[]): Promise<void> {
-  if (!(navigator.serviceWorker as ServiceWorkerContainer | undefined)?.controller) return;
-  for (const url of urls) {
-    try {
-      await (await fetch(url)).arrayBuffer();
-    } catch {
-      return; // no connection: the next visit goes on
-    }
+/**
+ * Fetch files through the service worker, one by one, so that it keeps them.
+ *
+ * @returns whether all are kept; if not, the next visit goes on.
+ */
+export async function keepFiles(urls: readonly string[]): Promise<boolean> {
+  const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined;
+  if (!workers || !(await isControlled(workers))) return false;
+  try {
+    for (const url of urls) await (await fetch(url)).arrayBuffer();
+  } catch {
+    return false;
   }
+  return true;
 }
 
 async function isControlled(workers: ServiceWorkerContainer): Promise<boolean> {

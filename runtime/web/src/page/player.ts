@@ -34,6 +34,9 @@ export class Player {
   /** When the newest frame that nobody has asked for yet was captured. */
   #newestMs: number | null = null;
   #wantsAgain = false;
+  /** Wishes are numbered, so that one can tell when the picture obeys the last. */
+  #asked = 0;
+  #answered = 0;
   #hasPicture = false;
   /** Of the shorter side, as the visitor chose it; null: what holds the frame rate. */
   #sidePx: number | null = null;
@@ -58,8 +61,14 @@ export class Player {
     this.#source?.close();
     this.#source = source;
     this.meter.reset();
-    if (source.isStill) this.#newestMs = performance.now();
+    this.#asked += 1;
+    this.#newestMs = performance.now(); // its first frame is there, or nobody could have opened it
     this.#pump();
+  }
+
+  /** Whether the picture that is shown is what was wished for last. */
+  get isSettled(): boolean {
+    return this.#answered === this.#asked && !(this.#isPaused && this.#isBusy);
   }
 
   get source(): Source | null {
@@ -74,12 +83,13 @@ export class Player {
   setPaused(isPaused: boolean): void {
     this.#isPaused = isPaused;
     this.meter.reset();
-    this.#pump();
+    this.#again();
   }
 
   /** The shorter side in pixels at which the network runs; null: what holds the frame rate. */
   setSide(sidePx: number | null): void {
     this.#sidePx = sidePx;
+    this.#asked += 1;
     if (this.#source?.isStill) this.#newestMs = performance.now();
     this.#pump();
   }
@@ -117,6 +127,7 @@ export class Player {
     picture.close();
     this.#isBusy = false;
     this.#hasPicture = true;
+    this.#answered = message.wish;
     const nowMs = performance.now();
     if (message.capturedMs !== null) {
       this.meter.add(message.capturedMs, nowMs);
@@ -140,6 +151,7 @@ export class Player {
   }
 
   #again(): void {
+    this.#asked += 1;
     this.#wantsAgain = true;
     this.#pump();
   }
@@ -156,13 +168,14 @@ export class Player {
     } else if (this.#wantsAgain && this.#hasPicture && (isWaiting || source.isStill)) {
       this.#wantsAgain = false;
       this.#isBusy = true;
-      this.#send({ kind: "again", view });
+      this.#send({ kind: "again", view, wish: this.#asked });
     }
   }
 
   async #sendFrame(source: Source, view: View, capturedMs: number): Promise<void> {
     this.#isBusy = true;
     this.#newestMs = null;
+    const wish = this.#asked;
     let frame;
     try {
       frame = await source.grab();
@@ -172,7 +185,7 @@ export class Player {
     }
     const sidePx = this.#sidePx ?? (source.isStill ? null : this.#pace.sidePx);
     this.#sent = networkSize(source.size, sidePx);
-    this.#send({ kind: "frame", frame, size: this.#sent, view, capturedMs }, [frame]);
+    this.#send({ kind: "frame", frame, size: this.#sent, view, wish, capturedMs }, [frame]);
   }
 
   #send(message: ToWorker, transfer: Transferable[] = []): void {

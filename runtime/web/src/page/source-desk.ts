@@ -20,7 +20,9 @@ export class SourceDesk {
   readonly #cameras = element("camera", HTMLSelectElement);
   readonly #cameraRow = element("camera-row", HTMLElement);
   /** Which opening is the last that was asked for: slower ones before it are given up. */
-  #turn = 0;
+  #asked = 0;
+  /** Which opening gave the source that is shown; it goes on until another one is there. */
+  #shown = 0;
 
   constructor(options: SourceDeskOptions) {
     this.#options = options;
@@ -56,7 +58,7 @@ export class SourceDesk {
   }
 
   async openPicture(file: File): Promise<void> {
-    await this.#open((onFrame) => PictureSource.open(file, onFrame));
+    await this.#open(() => PictureSource.open(file));
   }
 
   async openClip(file: File): Promise<void> {
@@ -67,23 +69,24 @@ export class SourceDesk {
     opening: (onFrame: OnFrame) => Promise<Source>,
     retry?: () => void,
   ): Promise<Source | null> {
-    this.#turn += 1;
-    const turn = this.#turn;
+    this.#asked += 1;
+    const turn = this.#asked;
     let source;
     try {
       // Frames of a source that has been replaced are nobody's business.
       source = await opening((capturedMs) => {
-        if (turn === this.#turn) this.#options.onFrame(capturedMs);
+        if (turn === this.#shown) this.#options.onFrame(capturedMs);
       });
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
-      if (turn === this.#turn) this.#refuse(error, retry);
+      if (turn === this.#asked) this.#refuse(error, retry);
       return null;
     }
-    if (turn !== this.#turn) {
+    if (turn !== this.#asked) {
       source.close();
       return null;
     }
+    this.#shown = turn;
     this.#options.notice.clear();
     this.#options.onOpened(source);
     return source;

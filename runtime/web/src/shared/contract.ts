@@ -4,6 +4,7 @@ export const CONTRACT_VERSION = 1;
 export const INPUT_NAME = "image";
 export const STYLE_INPUT_NAME = "style";
 export const OUTPUT_NAME = "stylized";
+export const CHANNELS = 3;
 export const MIN_SIDE_PX = 16;
 export const METADATA_PREFIX = "edge_style.";
 

@@ -33,11 +33,13 @@ export type ToWorker =
       /** Size at which the network runs. */
       readonly size: Size;
       readonly view: View;
+      /** Number of the wish that this obeys: it comes back with the picture. */
+      readonly wish: number;
       /** When the frame was captured, `performance.now()` of the page, in ms. */
       readonly capturedMs: number;
     }
   /** The last frame once more, with another view or style. */
-  | { readonly kind: "again"; readonly view: View };
+  | { readonly kind: "again"; readonly view: View; readonly wish: number };
 
 export type FromWorker =
   | { readonly kind: "loading"; readonly what: string; readonly share: number }
@@ -46,6 +48,8 @@ export type FromWorker =
       readonly id: string;
       readonly backend: BackendName;
       readonly threads: number;
+      /** The engine's WebAssembly file, relative to the site. */
+      readonly engineUrl: string;
       /** The file that runs, as in the manifest. */
       readonly url: string;
       readonly precision: Precision;
@@ -57,6 +61,7 @@ export type FromWorker =
       readonly picture: ImageBitmap;
       /** Style that painted it. */
       readonly id: string;
+      readonly wish: number;
       /** Of the network, in ms; null where it did not have to run again. */
       readonly inferMs: number | null;
       /** From arrival in the worker until now, in ms. */

@@ -1,6 +1,6 @@
 /** A picture that the visitor dropped. */
 
-import { type OnFrame, type Source, SourceError } from "./source.ts";
+import { type Source, SourceError } from "./source.ts";
 
 export class PictureSource implements Source {
   readonly kind = "picture";
@@ -15,16 +15,13 @@ export class PictureSource implements Source {
   }
 
   /** @throws SourceError the browser cannot read it. */
-  static async open(file: Blob, onFrame: OnFrame): Promise<PictureSource> {
+  static async open(file: Blob): Promise<PictureSource> {
     let picture;
     try {
       picture = await createImageBitmap(file, { imageOrientation: "from-image" });
     } catch {
       throw new SourceError("unreadable-picture");
     }
-    queueMicrotask(() => {
-      onFrame(performance.now());
-    });
     return new PictureSource(picture);
   }
 

@@ -25,9 +25,6 @@ export class SampleSource implements Source {
   private constructor(photo: ImageBitmap, isStill: boolean, onFrame: OnFrame) {
     this.#photo = photo;
     this.isStill = isStill;
-    queueMicrotask(() => {
-      onFrame(performance.now());
-    });
     if (isStill) return;
     this.#timer = window.setInterval(() => {
       if (!document.hidden) onFrame(performance.now());

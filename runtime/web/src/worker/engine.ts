@@ -15,6 +15,8 @@ export interface Engine {
   readonly ort: Ort;
   readonly backend: BackendName;
   readonly threads: number;
+  /** Address of its WebAssembly file, relative to the site. */
+  readonly url: string;
   /** Whether it runs files of that precision at all. */
   runs(precision: Precision): boolean;
   /** What sessions are created with. */
@@ -59,11 +61,18 @@ export async function startWebGpu(
   const ort: Ort = isSuspendable
     ? await import("onnxruntime-web/jspi")
     : await import("onnxruntime-web/webgpu");
-  await configure(ort, isSuspendable ? ".jspi" : ".asyncify", site, threads, onProgress);
+  const url = await configure(
+    ort,
+    isSuspendable ? ".jspi" : ".asyncify",
+    site,
+    threads,
+    onProgress,
+  );
   return {
     ort,
     backend: "webgpu",
     threads,
+    url,
     runs: (precision) => precision === "fp32" || (precision === "fp16" && hasHalf),
     options: { executionProviders: ["webgpu"], graphOptimizationLevel: "all", logSeverityLevel: 3 },
   };
@@ -76,11 +85,12 @@ export async function startWasm(
   onProgress: OnProgress,
 ): Promise<Engine> {
   const ort: Ort = await import("onnxruntime-web/wasm");
-  await configure(ort, "", site, threads, onProgress);
+  const url = await configure(ort, "", site, threads, onProgress);
   return {
     ort,
     backend: "wasm",
     threads,
+    url,
     runs: () => true,
     options: { executionProviders: ["wasm"], graphOptimizationLevel: "all", logSeverityLevel: 3 },
   };
@@ -92,10 +102,12 @@ async function configure(
   site: string,
   threads: number,
   onProgress: OnProgress,
-): Promise<void> {
+): Promise<string> {
   const name = `engine/ort-wasm-simd-threaded${build}-${ENGINE_VERSION}`;
-  ort.env.wasm.wasmBinary = await download(new URL(`${name}.wasm.gz`, site), onProgress);
+  const url = `${name}.wasm.gz`;
+  ort.env.wasm.wasmBinary = await download(new URL(url, site), onProgress);
   ort.env.wasm.wasmPaths = { mjs: new URL(`${name}.js`, site).href };
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = "error";
+  return url;
 }

@@ -2,7 +2,7 @@
 
 import type { InferenceSession } from "onnxruntime-web";
 
-import { INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME } from "../shared/contract.ts";
+import { CHANNELS, INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME } from "../shared/contract.ts";
 import type { ModelFile } from "../shared/manifest.ts";
 import type { Size } from "../shared/messages.ts";
 import type { Engine } from "./engine.ts";
@@ -32,9 +32,13 @@ export class Network {
     siblings: number,
   ): Promise<Network> {
     const session = await engine.ort.InferenceSession.create(new Uint8Array(data), engine.options);
-    if (!session.inputNames.includes(INPUT_NAME) || !session.outputNames.includes(OUTPUT_NAME)) {
+    if (!isPicture(session.inputMetadata, INPUT_NAME)) {
       await session.release();
-      throw new Error("the model does not take 'image' and give 'stylized'");
+      throw new Error("the model does not take 'image' as uint8 [1, H, W, 3]");
+    }
+    if (!isPicture(session.outputMetadata, OUTPUT_NAME)) {
+      await session.release();
+      throw new Error("the model does not give 'stylized' as uint8 [1, H, W, 3]");
     }
     const network = new Network(file, engine, session);
     if (engine.backend === "webgpu") {
@@ -59,7 +63,7 @@ export class Network {
   ): Promise<Uint8Array> {
     const { Tensor } = this.engine.ort;
     const feeds: Record<string, InferenceSession.OnnxValueMapType[string]> = {
-      [INPUT_NAME]: new Tensor("uint8", rgb, [1, size.height, size.width, 3]),
+      [INPUT_NAME]: new Tensor("uint8", rgb, [1, size.height, size.width, CHANNELS]),
     };
     if (this.#session.inputNames.includes(STYLE_INPUT_NAME)) {
       const weights = new Float32Array(siblings);
@@ -77,4 +81,16 @@ export class Network {
   async release(): Promise<void> {
     await this.#session.release();
   }
+}
+
+/** Whether a model has a tensor of that name for pictures as the contract wants them. */
+function isPicture(infos: readonly InferenceSession.ValueMetadata[], name: string): boolean {
+  const info = infos.find((candidate) => candidate.name === name);
+  return (
+    info?.isTensor === true &&
+    info.type === "uint8" &&
+    info.shape.length === 4 &&
+    info.shape[0] === 1 &&
+    info.shape[3] === CHANNELS
+  );
 }

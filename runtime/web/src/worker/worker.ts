@@ -37,7 +37,7 @@ async function obey(message: ToWorker): Promise<void> {
       await stylize(message);
       break;
     case "again":
-      await repeat(message.view);
+      await repeat(message);
       break;
   }
 }
@@ -59,6 +59,7 @@ function adopt(opened: Network, wanted: StyleRequest): void {
     id: wanted.id,
     backend: opened.engine.backend,
     threads: opened.engine.threads,
+    engineUrl: opened.engine.url,
     url: opened.file.url,
     precision: opened.file.precision,
     note: studio?.note ?? "",
@@ -74,18 +75,18 @@ async function stylize(message: Extract<ToWorker, { kind: "frame" }>): Promise<v
     message.frame.close(); // cameras have few buffers: they stop when frames are held
   }
   const inferMs = await paint();
-  show(message.view, inferMs, startMs, message.capturedMs);
+  show(message, inferMs, startMs, message.capturedMs);
 }
 
 /** Show the last frame once more; the network runs only if another style painted it. */
-async function repeat(view: View): Promise<void> {
+async function repeat(message: Extract<ToWorker, { kind: "again" }>): Promise<void> {
   const startMs = performance.now();
   const inferMs = paintedId === style?.id ? null : await paint();
-  show(view, inferMs, startMs, null);
+  show(message, inferMs, startMs, null);
 }
 
 function show(
-  view: View,
+  { view, wish }: { readonly view: View; readonly wish: number },
   inferMs: number | null,
   startMs: number,
   capturedMs: number | null,
@@ -93,7 +94,7 @@ function show(
   if (!easel) return;
   const picture = easel.show(view);
   const workMs = performance.now() - startMs;
-  say({ kind: "picture", picture, id: paintedId, inferMs, workMs, capturedMs }, [picture]);
+  say({ kind: "picture", picture, id: paintedId, wish, inferMs, workMs, capturedMs }, [picture]);
 }
 
 /** Run the network on what is on the easel. Returns the time that it took, in ms. */

@@ -1,0 +1,295 @@
+"""The page in a browser, on the server of `edge-style web`."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_style.images import read_image, resize, write_image
+from edge_style.stylizer import Stylizer
+
+from .conftest import MODELS, PHOTO, ROOT, Visit, clip_frames, difference, served
+
+STARRY = ROOT / "exported" / "starry.onnx"
+SIDE_PX = 240
+
+pytestmark = pytest.mark.usefixtures("built_page")
+
+
+@pytest.fixture(scope="module")
+def url(built_page: Path) -> Iterator[str]:
+    """A page with the shipped style, and small networks that invert and choose."""
+    names = f"{STARRY},{MODELS / 'negative.onnx'},{MODELS / 'many.onnx'}"
+    with served("--model", names) as address:
+        yield f"{address}?backend=wasm&side={SIDE_PX}"
+
+
+def with_camera(visit: Callable[..., Visit], url: str) -> Visit:
+    """A visitor who allowed the camera and sees its first pictures, not mirrored."""
+    visitor = visit(url)
+    visitor.page.click("#start-camera")
+    visitor.wait("d.source === 'camera'")
+    visitor.wait_for_frames(2)
+    visitor.page.keyboard.press("m")
+    visitor.settle()
+    return visitor
+
+
+def original(visitor: Visit) -> np.ndarray:
+    """The frame under a paused picture."""
+    visitor.set_range("strength", 0)
+    visitor.settle()
+    frame = visitor.snapshot()
+    visitor.set_range("strength", 100)
+    visitor.settle()
+    return frame
+
+
+def paused(visitor: Visit) -> tuple[np.ndarray, np.ndarray]:
+    """The frame and the picture, of one moment."""
+    visitor.page.keyboard.press("Space")
+    visitor.wait("d.paused === 'true'")
+    visitor.settle()
+    return original(visitor), visitor.snapshot()
+
+
+def image_command(frame: np.ndarray, model: Path, folder: Path) -> np.ndarray:
+    """What `edge-style image` makes of a frame."""
+    write_image(folder / "frame.png", frame)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "edge_style", "image", str(folder / "frame.png")),
+            *("--model", str(model), "--provider", "cpu", "--output", str(folder / "out.png")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return read_image(folder / "out.png")
+
+
+def test_the_camera_as_edge_style_image_paints_it(
+    visit: Callable[..., Visit], url: str, camera_frames: list[np.ndarray], tmp_path: Path
+) -> None:
+    visitor = with_camera(visit, url)
+    visitor.wait_for_frames(3)
+    frame, picture = paused(visitor)
+    assert picture.shape == (SIDE_PX, SIDE_PX * 4 // 3, 3)
+    # The camera's frames are those of the clip ...
+    assert min(difference(frame, resize(shot, 320, 240)) for shot in camera_frames) < 3
+    # ... and what the page paints is what the runtime paints.
+    assert difference(picture, image_command(frame, STARRY, tmp_path)) <= 2
+    assert difference(picture, frame) > 15
+    assert visitor.data("file").startswith("models/starry-")
+
+
+def test_styles_are_switched(visit: Callable[..., Visit], url: str) -> None:
+    visitor = with_camera(visit, url)
+    visitor.page.keyboard.press("2")
+    visitor.wait("d.style === 'negative'")
+    visitor.wait_for_frames(2)
+    assert visitor.page.locator("#gallery input:checked").get_attribute("value") == "negative"
+    frame, picture = paused(visitor)
+    assert difference(picture, 255 - frame) <= 1
+    # Also while the picture stands still, with the pointer, and back.
+    many = Stylizer.load(MODELS / "many.onnx", provider="cpu")
+    visitor.page.locator(".style").nth(4).click()
+    visitor.wait("d.style === 'many-3'")
+    visitor.settle()
+    assert difference(visitor.snapshot(), many(frame, [0, 0, 1])) <= 1
+    visitor.page.keyboard.press("p")
+    visitor.wait("d.style === 'many-2'")
+    visitor.settle()
+    assert difference(visitor.snapshot(), many(frame, [0, 1, 0])) <= 1
+
+
+def test_strength_colours_mirror_and_split(visit: Callable[..., Visit], url: str) -> None:
+    visitor = with_camera(visit, url)
+    frame, picture = paused(visitor)
+
+    visitor.set_range("strength", 40)
+    visitor.settle()
+    mixed = 0.4 * picture.astype(float) + 0.6 * frame
+    assert difference(visitor.snapshot(), np.rint(mixed)) <= 1
+    visitor.page.keyboard.press("+")
+    visitor.settle()
+    assert visitor.page.locator("#strength").input_value() == "50"
+    visitor.set_range("strength", 100)
+
+    visitor.page.keyboard.press("c")
+    visitor.settle()
+    colours = visitor.snapshot()
+    light = [cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (colours, picture, frame)]
+    assert difference(light[0], light[1]) <= 2  # the painting's light
+    step = light[1].astype(int) - light[2]
+    expected = np.clip(frame.astype(int) + step[..., np.newaxis], 0, 255)
+    assert difference(colours, expected) <= 4  # the camera's colours
+    visitor.page.keyboard.press("c")
+
+    visitor.page.keyboard.press("m")
+    visitor.settle()
+    assert difference(visitor.snapshot(), picture[:, ::-1]) == 0
+    visitor.page.keyboard.press("m")
+
+    visitor.page.keyboard.press("v")
+    visitor.set_range("edge", 25)
+    visitor.settle()
+    split = visitor.snapshot()
+    edge = split.shape[1] // 4
+    assert difference(split[:, : edge - 1], frame[:, : edge - 1]) == 0
+    assert difference(split[:, edge + 1 :], picture[:, edge + 1 :]) == 0
+    assert (split[:, edge - 1 : edge + 1] == 255).all()
+
+
+def test_a_recording_plays(visit: Callable[..., Visit], url: str, tmp_path: Path) -> None:
+    visitor = with_camera(visit, url + "&style=negative")
+    visitor.page.click("#record")
+    visitor.wait_for_frames(20)
+    with visitor.page.expect_download() as download:
+        visitor.page.click("#record")
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    frames = clip_frames(path)
+    assert len(frames) >= 5
+    assert frames[0].shape == (240, 320, 3)
+    # What is recorded is the negative of the clip, and it moves.
+    assert difference(frames[0], frames[-1]) > 2
+
+
+def test_a_camera_that_is_lost(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit("about:blank")
+    visitor.page.add_init_script(
+        "const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
+        "navigator.mediaDevices.getUserMedia = async (wanted) =>"
+        " (window.camera = (await real(wanted)).getVideoTracks()[0], new MediaStream([camera]));"
+    )
+    visitor.page.goto(url)
+    visitor.page.click("#start-camera")
+    visitor.wait("d.source === 'camera'")
+    visitor.wait_for_frames(2)
+    # As browsers do when a camera is unplugged: a track that scripts stop says nothing.
+    visitor.page.evaluate("camera.stop(); camera.dispatchEvent(new Event('ended'));")
+    visitor.page.get_by_text("The camera is gone").wait_for()
+    visitor.wait("d.source === 'sample'")
+    visitor.wait_for_frames(2)
+    visitor.page.get_by_role("button", name="Try again").click()
+    visitor.wait("d.source === 'camera'")
+    visitor.wait_for_frames(2)
+    assert visitor.page.locator("#notice").is_hidden()
+
+
+def test_before_and_without_the_camera(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit(url, permissions=[])
+    # A sample is painted before anybody is asked for anything.
+    visitor.wait("d.source === 'sample'")
+    visitor.wait_for_frames(3)
+    visitor.page.click("#start-camera")
+    visitor.page.get_by_text("The camera is not allowed for this page").wait_for()
+    assert visitor.page.get_by_role("button", name="Try again").is_visible()
+    visitor.wait_for_frames(2)  # and the sample goes on
+
+
+def test_no_camera_at_all(launch: Callable[..., Any], url: str) -> None:
+    with launch() as browser:
+        context = browser.new_context(permissions=["camera"])
+        page = context.new_page()
+        page.goto(url)
+        page.click("#start-camera")
+        page.get_by_text("There is no camera here").wait_for()
+
+
+def test_a_browser_without_simd(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit("about:blank")
+    visitor.page.add_init_script("WebAssembly.validate = () => false")
+    visitor.page.goto(url)
+    visitor.page.get_by_text("no WebAssembly with SIMD").wait_for()
+
+
+def test_pictures_and_models_that_are_opened(
+    visit: Callable[..., Visit], url: str, tmp_path: Path
+) -> None:
+    visitor = visit(url + "&style=negative")
+    visitor.wait_for_frames(1)
+    visitor.page.set_input_files("#files", PHOTO)
+    visitor.wait("d.source === 'picture'")
+    visitor.settle()
+    frame, picture = original(visitor), visitor.snapshot()
+    assert difference(frame, resize(read_image(PHOTO), frame.shape[1], frame.shape[0])) < 3
+    assert difference(picture, 255 - frame) <= 1
+
+    own = tmp_path / "mine.onnx"
+    own.write_bytes((MODELS / "many.onnx").read_bytes())
+    visitor.page.set_input_files("#files", own)
+    visitor.wait("d.style?.startsWith('blob:')")
+    visitor.settle()
+    many = Stylizer.load(own, provider="cpu")
+    assert difference(visitor.snapshot(), many(frame, [1, 0, 0])) <= 1
+    assert visitor.page.locator(".style").count() == 8
+
+    for name, words in (
+        ("foreign_255.onnx", "edge-style export foreign_255.onnx"),
+        ("encoder.onnx", "does not paint"),
+        ("violating.onnx", "cannot be used"),
+    ):
+        visitor.page.set_input_files("#files", MODELS / name)
+        visitor.page.locator("#notice").get_by_text(words).wait_for()
+    # What was there before goes on.
+    assert difference(visitor.snapshot(), many(frame, [1, 0, 0])) <= 1
+    (tmp_path / "notes.txt").write_text("no picture")
+    visitor.page.set_input_files("#files", tmp_path / "notes.txt")
+    visitor.page.get_by_text("notes.txt is no picture, clip or .onnx model").wait_for()
+
+
+def test_nothing_leaves_the_origin(visit: Callable[..., Visit], url: str) -> None:
+    visitor = with_camera(visit, url)
+    visitor.page.keyboard.press("2")
+    visitor.wait("d.style === 'negative'")
+    visitor.snapshot()
+    origin = url.partition("?")[0]
+    addresses = [
+        address for address in visitor.requests if not address.startswith("blob:" + origin)
+    ]
+    assert any(address.endswith(".wasm.gz") for address in addresses)
+    assert any("models/negative" in address for address in addresses)
+    assert [address for address in addresses if not address.startswith(origin)] == []
+    assert visitor.complaints == []
+    # Script that is not in a file of ours does not run, and nothing elsewhere is asked.
+    page = visitor.page
+    page.evaluate(
+        "const script = document.createElement('script'); script.textContent = 'window.bad = 1';"
+        "document.body.append(script);"
+    )
+    assert page.evaluate("window.bad") is None
+    assert page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused')") == (
+        "refused"
+    )
+    assert [text for text in visitor.complaints if "Content Security Policy" in text]
+
+
+def test_threads_and_figures(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit(url)
+    visitor.wait_for_frames(3)
+    assert visitor.page.evaluate("crossOriginIsolated") is True
+    figures: Any = visitor.page.locator("#figures")
+    figures.get_by_text("frames/s").wait_for()
+    text = figures.inner_text()
+    assert "320\u00d7240" in text
+    assert "WebAssembly fp16" in text
+
+
+def test_webgpu_where_it_is_asked_for(launch: Callable[..., Any], url: str) -> None:
+    """On a device that the processor imitates: it shows that the way is right, not how fast."""
+    flags = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+    with launch(*flags) as browser:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(url.replace("backend=wasm&side=240", "backend=webgpu&side=64&style=negative"))
+        if not page.evaluate("navigator.gpu?.requestAdapter().then((found) => found !== null)"):
+            pytest.skip("this Chromium has no WebGPU that the processor imitates")
+        visitor = Visit(page)
+        visitor.wait("d.backend === 'webgpu'")
+        visitor.wait_for_frames(2)
