@@ -1,0 +1,144 @@
+"""Frames per second of the page of `edge-style web`, in a real browser: the sample clip is painted.
+
+    python tools/bench_web.py starry full.onnx --size 320x240 --size 640x480
+
+It needs the built page (`make web`), Chromium and the package playwright (extra `test`). Frames are
+those that were shown; `infer` is the network alone. The sample has 30 frames a second, so that the
+page shows no more than these.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+from rich.console import Console
+from rich.table import Table
+
+from edge_style.errors import EdgeStyleError, UsageError
+from edge_style.images import parse_size
+from edge_style.web import WebServer, assemble, choose_models
+
+WARM_UP_FRAMES = 6
+FLAGS = (
+    *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+
+# Runs in the page: the times of the network for the frames shown within so many ms.
+WATCH = """(duration_ms) => new Promise((resolve) => {
+  const stage = document.getElementById("stage");
+  const infer_ms = [];
+  let first = null, last = null;
+  const observer = new MutationObserver(() => {
+    last = performance.now();
+    first ??= last;
+    infer_ms.push(Number(stage.dataset.inferMs));
+    // A network slower than that is seen for at least three frames.
+    if (last - first < duration_ms || infer_ms.length < 3) return;
+    observer.disconnect();
+    resolve({ infer_ms, seconds: (last - first) / 1000 });
+  });
+  observer.observe(stage, { attributeFilter: ["data-frames"] });
+})"""
+
+
+def main() -> None:
+    """Measure, and print a table or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+", help="styles or .onnx files")
+    parser.add_argument("--size", action="append", help="4:3, such as 320x240; may be repeated")
+    parser.add_argument("--backend", choices=("wasm", "webgpu"), default="wasm")
+    parser.add_argument("--seconds", type=float, default=10, help="per model and size")
+    parser.add_argument("--chromium", default=shutil.which("chromium"), help="the browser")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    try:
+        results = list(measure(options))
+    except EdgeStyleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    if options.json:
+        print(json.dumps({"results": results}))
+    else:
+        show(results)
+
+
+def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One result per model and size."""
+    sizes = [parse_size(size) for size in options.size or ["320x240", "640x480"]]
+    for width, height in sizes:
+        if width * 3 != height * 4:
+            raise UsageError(f"the sample clip is 4:3, got --size {width}x{height}")
+    if options.chromium is None or not Path(options.chromium).is_file():
+        raise UsageError("there is no Chromium here: name one with --chromium")
+    site = assemble(choose_models(options.models), offline=False)
+    styles = json.loads(site.read("styles.json"))["styles"]
+    with WebServer(site, 0) as server, browser(options.chromium) as started:
+        thread = threading.Thread(target=server.serve, daemon=True)
+        thread.start()
+        for style in styles:
+            for width, height in sizes:
+                query = f"?backend={options.backend}&style={style['id']}&side={height}"
+                yield {
+                    "model": style["id"],
+                    "size": f"{width}x{height}",
+                    **watch(started, server.url + query, options.seconds),
+                }
+        server.stop()
+
+
+@contextmanager
+def browser(path: str) -> Iterator[Any]:
+    """Chromium, without a screen."""
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=path, args=list(FLAGS)) as started,
+    ):
+        yield started
+
+
+def watch(started: Any, url: str, seconds: float) -> dict[str, Any]:
+    """Open the page, let it warm up, and watch what it shows."""
+    page = started.new_page()
+    page.goto(url)
+    page.wait_for_function(
+        "(count) => Number(document.getElementById('stage').dataset.frames) >= count",
+        arg=WARM_UP_FRAMES,
+        timeout=120_000,
+    )
+    seen = page.evaluate(WATCH, seconds * 1000)
+    data = page.evaluate("() => ({ ...document.getElementById('stage').dataset })")
+    figures = page.locator("#figures").inner_text()
+    page.close()
+    return {
+        "backend": figures.rpartition(", ")[2],
+        "file": data["file"],
+        "frames": len(seen["infer_ms"]),
+        "fps": round((len(seen["infer_ms"]) - 1) / seen["seconds"], 2),
+        "infer_ms": round(statistics.median(seen["infer_ms"]), 1),
+    }
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    """A table, and how many times the slowest network is behind."""
+    table = Table("model", "size", "backend", "frames/s", "infer, ms", "times the fastest")
+    for result in results:
+        rivals = [other["infer_ms"] for other in results if other["size"] == result["size"]]
+        times = f"{result['infer_ms'] / min(rivals):.1f}"
+        table.add_row(
+            *(result["model"], result["size"], result["backend"]),
+            *(f"{result['fps']:.2f}", f"{result['infer_ms']:.1f}", times),
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
