@@ -94,9 +94,10 @@ def test_two_processes_train_like_one_with_the_same_batch(
         name: [abs(curves[name][step] - total) for step, total in curves["one"].items()]
         for name in ("two", "half")
     }
-    # Rounding alone makes curves part by up to a percent in so many steps; another batch by more.
-    assert max(differences["two"]) < 0.02 * curves["one"][STEPS], json.dumps(curves)
-    assert sum(differences["two"]) < 0.5 * sum(differences["half"]), json.dumps(curves)
+    # Another batch parts the curves at once; rounding alone does later, by some percent in so many
+    # steps, and by how much depends on the processor.
+    assert differences["two"][0] < 0.2 * differences["half"][0], json.dumps(curves)
+    assert max(differences["two"]) < 0.05 * curves["one"][STEPS], json.dumps(curves)
 
     writers = {line.split()[1] for line in two.stderr.splitlines() if line.startswith("WRITES ")}
     assert writers == {"0"}

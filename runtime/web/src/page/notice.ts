@@ -9,6 +9,7 @@ export class Notice {
   readonly #box: HTMLElement;
   readonly #status: HTMLElement;
   #timer = 0;
+  #owner = "";
 
   /**
    * @param box for what stays until it is mended or closed; screen readers read it at once.
@@ -19,8 +20,12 @@ export class Notice {
     this.#status = status;
   }
 
-  /** Say what went wrong, until the visitor does something about it. */
-  trouble(text: string, actions: readonly Action[] = []): void {
+  /**
+   * Say what went wrong, until the visitor does something about it.
+   *
+   * @param owner who says it, and may take it back with `clear`.
+   */
+  trouble(text: string, actions: readonly Action[] = [], owner = ""): void {
     const words = document.createElement("p");
     words.textContent = text;
     const buttons = [...actions, { label: "Close", run: () => undefined }].map(({ label, run }) => {
@@ -33,12 +38,14 @@ export class Notice {
       });
       return button;
     });
+    this.#owner = owner;
     this.#box.replaceChildren(words, ...buttons);
     this.#box.hidden = false;
   }
 
-  /** The trouble is over. */
-  clear(): void {
+  /** The trouble is over: that of `owner`, or any. */
+  clear(owner?: string): void {
+    if (owner !== undefined && owner !== this.#owner) return;
     this.#box.hidden = true;
     this.#box.replaceChildren();
   }

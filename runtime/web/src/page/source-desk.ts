@@ -87,7 +87,7 @@ export class SourceDesk {
       return null;
     }
     this.#shown = turn;
-    this.#options.notice.clear();
+    this.#options.notice.clear("source");
     this.#options.onOpened(source);
     return source;
   }
@@ -95,7 +95,7 @@ export class SourceDesk {
   #refuse(error: SourceError, retry?: () => void): void {
     const { text, canRetry } = explain(error.code);
     const actions = canRetry && retry ? [{ label: "Try again", run: retry }] : [];
-    this.#options.notice.trouble(text, actions);
+    this.#options.notice.trouble(text, actions, "source");
   }
 
   #cameraIsLost(id: string): void {
