@@ -106,7 +106,7 @@ def test_a_newer_site_is_offered(
             visitor.page.wait_for_function(is_new, timeout=10_000)
             break
         except TooSlow:
-            # A page that was still loading its parts when it was replaced comes with the next visit.
+            # A page that was replaced while it loaded its parts comes with the next visit.
             visitor.page.goto(url)
     visitor.page.wait_for_function(is_new)
     visitor.wait_for_frames(1)
