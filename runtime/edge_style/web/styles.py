@@ -16,7 +16,7 @@ from edge_style.stylizer import Stylizer
 
 # For each of the page's backends the precisions it runs, the fastest first. WebAssembly computes
 # fp16 files in fp32, after conversions that cost a little; int8 takes about half the time of fp32
-# (figures in runtime/web/README.md). WebGPU has no int8 convolutions.
+# (`tools/bench_web.py` measures it). WebGPU has no int8 convolutions.
 PREFERENCES: dict[str, tuple[Precision, ...]] = {
     "webgpu": ("fp16", "fp32"),
     "wasm": ("int8", "fp32", "fp16"),
