@@ -179,7 +179,7 @@ class CoarseStage(nn.Module):
 
 
 class LeanNet(nn.Module):
-    """See `LeanConfig`. About 0.25 million weights with the defaults."""
+    """See `LeanConfig`. 473,747 weights and 15,000 MAC a pixel at 640x480 with the defaults."""
 
     stride_px = 4
 
