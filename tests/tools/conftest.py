@@ -102,10 +102,12 @@ def _one_export_per_network() -> Iterator[None]:
             digest.update(weight.numpy().tobytes())
         return digest.digest()
 
-    def export_once(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:
-        key = fingerprint(module, size)
+    def export_once(
+        module: nn.Module, size: tuple[int, int] | None, styles: int
+    ) -> onnx.ModelProto:
+        key = fingerprint(module, size) + bytes([styles])
         if key not in graphs:
-            graphs[key] = export(module, size).SerializeToString()
+            graphs[key] = export(module, size, styles).SerializeToString()
         return onnx.ModelProto.FromString(graphs[key])
 
     with pytest.MonkeyPatch.context() as patch:

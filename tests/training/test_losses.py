@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from edge_style.errors import WeightsError
-from edge_style_training.losses import Objective, PerceptualLoss, gram_matrix, total_variation
+from edge_style_training.losses import (
+    Objective,
+    PerceptualLoss,
+    gram_matrix,
+    grid_loss,
+    total_variation,
+)
 from edge_style_training.vgg import LossNetwork, layer_indices, load_loss_network
 
 
@@ -156,3 +162,54 @@ def test_weights_that_cannot_be_fetched_name_the_option(monkeypatch: pytest.Monk
     ((url, checked),) = asked
     assert url.endswith("/vgg16_features-amdegroot-88682ab5.pth")
     assert checked
+
+
+def noise(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_separate_styles_are_each_compared_with_their_own_painting(
+    loss_network: LossNetwork,
+) -> None:
+    paintings = [255 * noise(3, 64, 64, seed=s).abs().clamp(max=1) for s in (1, 2, 3)]
+    pictures = 255 * noise(2, 3, 48, 48, seed=4).abs().clamp(max=1)
+    many = PerceptualLoss(loss_network, paintings, Objective(), separate=True)
+    targets = many.content_targets(pictures)
+    together = many(pictures, targets, torch.tensor([2, 0]))
+    apart = 0.0
+    for picture, number in zip(pictures.split(1), (2, 0), strict=True):
+        single = PerceptualLoss(loss_network, [paintings[number]], Objective())
+        apart += float(single(picture, single.content_targets(picture)).style) / 2
+    assert many.styles == 3
+    assert float(together.style) == pytest.approx(apart, rel=1e-4)
+
+
+def test_balanced_styles_cost_a_photo_the_same(loss_network: LossNetwork) -> None:
+    pale, strong = 128 + 5 * noise(3, 64, 64, seed=1), 128 + 100 * noise(3, 64, 64, seed=2)
+    photos = 128 + 40 * noise(2, 3, 48, 48, seed=3)
+    loss = PerceptualLoss(loss_network, [pale, strong], Objective(), separate=True)
+    targets = loss.content_targets(photos)
+
+    def costs() -> list[float]:
+        return [float(loss(photos, targets, torch.tensor([n, n])).style) for n in (0, 1)]
+
+    before = costs()
+    assert before[1] > 1.5 * before[0]
+    loss.balance_styles(photos)
+    after = costs()
+    assert after[0] == pytest.approx(before[0])
+    assert after[1] == pytest.approx(after[0], rel=1e-4)
+    copied = loss.on(loss_network)
+    assert float(copied(photos, targets, torch.tensor([1, 1])).style) == pytest.approx(after[1])
+
+
+def test_grid_loss_sees_what_stays_and_not_what_moves_with_the_photo() -> None:
+    """A pattern of period 8 against strokes as strong that follow the photo imperfectly."""
+    row = torch.tensor([3.0, 0, 0, -3, 0, 0, 3, -3])
+    grid = row.repeat(28).expand(1, 3, 224, 224)
+    still = grid - torch.roll(grid, -3, dims=3)
+    strokes = noise(1, 3, 224, 224, seed=5) * still.std()
+    assert float(grid_loss(still)) == pytest.approx(float(still.square().mean()), rel=1e-5)
+    assert float(grid_loss(strokes)) < 0.05 * float(grid_loss(still))
+    # A shift by whole cells cannot show it.
+    assert float(grid_loss(grid - torch.roll(grid, -8, dims=3))) == 0

@@ -40,6 +40,9 @@ def export(
             help="fp16 (any provider), fp32, or int8 (fastest on CPUs).", metavar="fp16|fp32|int8"
         ),
     ] = "fp16",
+    style: Annotated[
+        str, typer.Option(help="Of a many-style checkpoint: this style alone, by name.")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     photos: Annotated[
         Path | None,
@@ -125,7 +128,7 @@ def export(
         targets=targets,
         credits=Credits(name, painting, artist, year, licence, source),
     )
-    found = read_source(checkpoint)
+    found = read_source(checkpoint, style)
     if not as_json:
         typer.echo(f"{checkpoint} is {found.found}", err=True)
     try:

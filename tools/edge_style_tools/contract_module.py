@@ -14,9 +14,15 @@ class ContractModule(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Stylize `image`, uint8 [1, H, W, 3], RGB; the same shape and type come out."""
+    def forward(self, image: Tensor, style: Tensor | None = None) -> Tensor:
+        """Stylize `image`, uint8 [1, H, W, 3], RGB; the same shape and type come out.
+
+        Args:
+            image: the frame.
+            style: float32 [S], weights over the network's styles, if it knows several.
+        """
         frames = image.to(torch.float32).permute(0, 3, 1, 2)
-        stylized = self.network(frames)[:, :, : image.shape[1], : image.shape[2]]
+        weights = () if style is None else (style.unsqueeze(0),)
+        stylized = self.network(frames, *weights)[:, :, : image.shape[1], : image.shape[2]]
         levels = torch.round(stylized.float().clamp(0.0, 255.0))
         return levels.permute(0, 2, 3, 1).to(torch.uint8)

@@ -106,6 +106,11 @@ def export_network(
         ensure_writable(settings.preview)
     for provider in settings.providers:
         provider_named(provider)
+    if settings.precision == "int8" and source.spec.styles:
+        raise UsageError(
+            "int8 is for one style: give one of them with --style "
+            f"({', '.join(source.spec.styles)}), or export all as fp16"
+        )
     name = settings.credits.name or source.spec.name
     target = choose_output(settings, name)
     photos = photos_for(_sizes(settings), settings.photos)
@@ -120,7 +125,8 @@ def export_network(
         _check(partial)
         progress("verifying")
         reference = source.reference()
-        differences = verify.compare(partial, reference, photos, settings.providers)
+        styles = max(1, len(spec.styles))
+        differences = verify.compare(partial, reference, photos, settings.providers, styles)
         verify.require_agreement(differences, settings.precision)
         spec = replace(
             spec,
@@ -134,7 +140,9 @@ def export_network(
         if not all(check.takes for check in checks):
             raise TargetError(checks, "; nothing was written")
         if settings.preview is not None:
-            pictures = verify.side_by_side(partial, reference, photos[-1], settings.providers[0])
+            pictures = verify.side_by_side(
+                partial, reference, photos[-1], settings.providers[0], styles
+            )
             write_image(settings.preview, pictures)
     size = target.stat().st_size
     return ExportReport(target, source.found, spec, tuple(differences), size, checks)

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edge_style_training.networks.lapped import LappedUpsample
+from edge_style_training.networks.lean import StyleNorm
 
 _PROBE_SIDE_PX = 64
 _HALVED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-_KEPT_FLOAT = (nn.InstanceNorm2d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
+_KEPT_FLOAT = (nn.InstanceNorm2d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, StyleNorm)
 
 
 class HalfPrecision(nn.Module):
@@ -59,7 +60,10 @@ def fold(network: nn.Module) -> nn.Module:
 def halve(network: nn.Module) -> nn.Module:
     """A copy of `network` with fp16 convolutions and fp32 normalization; frames stay fp32."""
     halved = copy.deepcopy(network).eval()
+    whole = [path for path, layer in halved.named_modules() if isinstance(layer, StyleNorm)]
     for path, layer in list(halved.named_modules()):
+        if any(path.startswith(f"{outer}.") for outer in whole):
+            continue
         if isinstance(layer, _HALVED):
             halved.set_submodule(path, HalfPrecision(layer))
         elif isinstance(layer, _KEPT_FLOAT):

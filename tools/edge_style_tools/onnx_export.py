@@ -18,6 +18,7 @@ from edge_style.contract import (
     HEIGHT_DIM,
     INPUT_NAME,
     OUTPUT_NAME,
+    STYLE_INPUT_NAME,
     WIDTH_DIM,
     Precision,
 )
@@ -40,6 +41,7 @@ def network_to_onnx(
     *,
     precision: Precision = "fp32",
     size: tuple[int, int] | None = None,
+    styles: int = 1,
 ) -> onnx.ModelProto:
     """`network`, wrapped in the model contract, as an ONNX graph without metadata.
 
@@ -51,6 +53,8 @@ def network_to_onnx(
         precision: `fp16`: fp16 convolutions (normalization stays fp32). `int8`: still floats, in
             the form that suits `quantize.quantize`.
         size: (height, width) in pixels, to fix it; else it is dynamic.
+        styles: that the network knows; with several it takes weights [1, S] over them as well, and
+            the graph has the input `style`.
 
     Raises:
         ModelError: torch cannot export the network.
@@ -61,25 +65,33 @@ def network_to_onnx(
     elif precision == "int8":
         fold_frame_scale(ready)
         ready = int8_form(ready)
-    return _export(ContractModule(ready).eval(), size)
+    return _export(ContractModule(ready).eval(), size, styles)
 
 
-def _export(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:
+def _export(module: nn.Module, size: tuple[int, int] | None, styles: int) -> onnx.ModelProto:
     height_px, width_px = size or (64, 80)
-    example = torch.zeros(1, height_px, width_px, CHANNELS, dtype=torch.uint8)
-    dynamic = None
+    example: tuple[torch.Tensor, ...] = (
+        torch.zeros(1, height_px, width_px, CHANNELS, dtype=torch.uint8),
+    )
+    input_names = [INPUT_NAME]
+    if styles > 1:
+        example += (torch.full((styles,), 1 / styles),)
+        input_names.append(STYLE_INPUT_NAME)
+    dynamic: dict[str, Any] | None = None
     if size is None:
         sides = [
             torch.export.Dim(name, min=_MIN_SIDE_PX, max=_MAX_SIDE_PX)
             for name in (HEIGHT_DIM, WIDTH_DIM)
         ]
         dynamic = {"image": {1: sides[0], 2: sides[1]}}
+        if styles > 1:
+            dynamic["style"] = None
     try:
         with _quiet():
             program = torch.onnx.export(
                 module,
-                (example,),
-                input_names=[INPUT_NAME],
+                example,
+                input_names=input_names,
                 output_names=[OUTPUT_NAME],
                 opset_version=OPSET,
                 dynamo=True,

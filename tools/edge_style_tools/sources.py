@@ -73,27 +73,39 @@ class NetworkSource:
 
     def to_onnx(self, *, precision: Precision, size: tuple[int, int] | None) -> onnx.ModelProto:
         """See `onnx_export.network_to_onnx`."""
-        return network_to_onnx(self.network, precision=precision, size=size)
+        return network_to_onnx(
+            self.network, precision=precision, size=size, styles=max(1, len(self.spec.styles))
+        )
 
     def reference(self) -> Reference:
         """See `verify.network_reference`."""
         return network_reference(self.network)
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path, style: str = "") -> Source:
     """Recognize and read a network: a checkpoint, a folder of deeplearn.js, a foreign ONNX file.
+
+    Args:
+        path: the file or folder.
+        style: one of those that a many-style checkpoint knows, to have it alone.
 
     Raises:
         CheckpointError: no such file, damaged, hostile, or of no known kind.
         ModelError: the same, of an `.onnx` file.
     """
     if path.suffix == ".onnx":
+        if style:
+            raise CheckpointError("--style is for many-style checkpoints, not for .onnx files")
         return onnx_model.read(path)
-    return read_checkpoint(path)
+    return read_checkpoint(path, style)
 
 
-def read_checkpoint(path: Path) -> NetworkSource:
+def read_checkpoint(path: Path, style: str = "") -> NetworkSource:
     """Recognize and read a checkpoint: a file, or a folder of deeplearn.js.
+
+    Args:
+        path: the file or folder.
+        style: one of those that a many-style checkpoint knows, to have it alone.
 
     Raises:
         CheckpointError: no such file, damaged, hostile, or of no known kind.
@@ -109,7 +121,10 @@ def read_checkpoint(path: Path) -> NetworkSource:
     _refuse_bombs(path)
     loaded = _load_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
     if "edge_style" in getattr(loaded, "_metadata", {}):
-        return from_checkpoint(load_checkpoint(path), path)
+        checkpoint = load_checkpoint(path)
+        return from_checkpoint(checkpoint.single_style(style) if style else checkpoint, path)
+    if style:
+        raise CheckpointError(f"--style is for many-style checkpoints, and {path} is none")
     state = unwrap(loaded)
     network: nn.Module
     if pytorch_examples.recognizes(state):
@@ -139,12 +154,16 @@ def from_checkpoint(checkpoint: Checkpoint, path: Path) -> NetworkSource:
         year=checkpoint.year,
         licence=checkpoint.licence,
         source=checkpoint.source,
+        styles=checkpoint.style_names,
         stride_px=_stride_px(network),
         training=dict(checkpoint.training) | {"step": checkpoint.step},
         scores=dict(checkpoint.scores),
         checkpoint_sha256=checkpoint.sha256,
     )
-    return NetworkSource(network, spec, f"a checkpoint of edge-style, {checkpoint.architecture}")
+    found = f"a checkpoint of edge-style, {checkpoint.architecture}"
+    if checkpoint.styles:
+        found += f" of {len(checkpoint.styles)} styles: {', '.join(checkpoint.style_names)}"
+    return NetworkSource(network, spec, found)
 
 
 def unwrap(loaded: Any) -> Mapping[str, Tensor]:

@@ -3,13 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-from edge_style.contract import INPUT_NAME, OUTPUT_NAME, TOLERANCE_LEVELS, Precision
+from edge_style.contract import (
+    INPUT_NAME,
+    OUTPUT_NAME,
+    STYLE_INPUT_NAME,
+    TOLERANCE_LEVELS,
+    Precision,
+)
 from edge_style.errors import VerificationError
 from edge_style.images import Rgb
 from edge_style.providers import provider_named
@@ -29,7 +36,9 @@ _THUMBNAIL_PX = 128
 _THUMBNAIL_MEAN_LEVELS = 12.0
 _THUMBNAIL_PSNR_DB = 20.0
 
-Reference: TypeAlias = Callable[[Rgb], Rgb]
+Floats: TypeAlias = npt.NDArray[np.float32]
+# A photo and, for a network of several styles, weights [S] over them; the stylized photo.
+Reference: TypeAlias = Callable[[Rgb, Floats | None], Rgb]
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,11 @@ class Difference:
 def network_reference(network: nn.Module) -> Reference:
     """What `network` itself makes of a photo: cropped, clamped and rounded here, not by export."""
 
-    def stylize(photo: Rgb) -> Rgb:
+    def stylize(photo: Rgb, style: Floats | None) -> Rgb:
         frames = torch.from_numpy(photo).permute(2, 0, 1).unsqueeze(0).float()
+        weights = () if style is None else (torch.from_numpy(style).unsqueeze(0),)
         with torch.inference_mode():
-            stylized = network(frames)[0].permute(1, 2, 0).numpy()
+            stylized = network(frames, *weights)[0].permute(1, 2, 0).numpy()
         height, width = photo.shape[:2]
         if stylized.shape[0] < height or stylized.shape[1] < width:
             raise VerificationError(
@@ -69,21 +79,42 @@ def network_reference(network: nn.Module) -> Reference:
     return stylize
 
 
+def styles_to_try(styles: int, photos: int) -> list[Floats | None]:
+    """Weights [S] over a network's styles for each photo: all in turn, and a blend for the last."""
+    if styles == 1:
+        return [None] * photos
+    every = np.eye(styles, dtype=np.float32)
+    blend = np.full(styles, 1 / styles, dtype=np.float32)
+    return [*(every[number % styles] for number in range(photos - 1)), blend]
+
+
 def compare(
-    model: Path, reference: Reference, photos: Sequence[Rgb], providers: Sequence[str] = ("cpu",)
+    model: Path,
+    reference: Reference,
+    photos: Sequence[Rgb],
+    providers: Sequence[str] = ("cpu",),
+    styles: int = 1,
 ) -> list[Difference]:
     """Run `model` and `reference` on every photo, in turn, on one session per provider.
+
+    Args:
+        model: the exported file.
+        reference: see `network_reference`.
+        photos: uint8 [H, W, 3], RGB.
+        providers: execution providers.
+        styles: that the network knows; each photo is stylized in another one, the last in a blend.
 
     Raises:
         VerificationError: the file gives another shape or type than it takes.
         ModelError, ProviderError: onnxruntime cannot load or run it.
     """
-    wanted = [reference(photo) for photo in photos]
+    chosen = styles_to_try(styles, len(photos))
+    wanted = [reference(photo, style) for photo, style in zip(photos, chosen, strict=True)]
     differences = []
     for name in providers:
         session = Session(model, provider_named(name))
-        for photo, expected in zip(photos, wanted, strict=True):
-            got = session.run({INPUT_NAME: photo[None]}, OUTPUT_NAME)
+        for photo, style, expected in zip(photos, chosen, wanted, strict=True):
+            got = session.run(_inputs(photo, style), OUTPUT_NAME)
             if got.dtype != np.uint8 or got.shape != (1, *photo.shape):
                 raise VerificationError(
                     f"the file gives {got.dtype} {list(got.shape)} for a photo of "
@@ -93,11 +124,22 @@ def compare(
     return differences
 
 
-def side_by_side(model: Path, reference: Reference, photo: Rgb, provider: str) -> Rgb:
-    """The photo, what `reference` and what `model` make of it: uint8 [H, 3 * W, 3]."""
+def side_by_side(
+    model: Path, reference: Reference, photo: Rgb, provider: str, styles: int = 1
+) -> Rgb:
+    """The photo, what `reference` and what `model` make of it: uint8 [H, 3 * W, 3].
+
+    Of several styles, the first.
+    """
     session = Session(model, provider_named(provider))
-    got = session.run({INPUT_NAME: photo[None]}, OUTPUT_NAME)[0]
-    return np.concatenate([photo, reference(photo), got], axis=1)
+    style = styles_to_try(styles, 2)[0]
+    got = session.run(_inputs(photo, style), OUTPUT_NAME)[0]
+    return np.concatenate([photo, reference(photo, style), got], axis=1)
+
+
+def _inputs(photo: Rgb, style: Floats | None) -> dict[str, Any]:
+    inputs: dict[str, Any] = {INPUT_NAME: photo[None]}
+    return inputs if style is None else {**inputs, STYLE_INPUT_NAME: style}
 
 
 def difference(provider: str, got: Rgb, expected: Rgb) -> Difference:

@@ -9,8 +9,8 @@ is ever unpickled beyond tensors and plain containers (`weights_only=True`).
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from edge_style.errors import CheckpointError
 from edge_style_training.networks import build_network
+from edge_style_training.networks.lean import LeanNet
 
 _DESCRIPTION_KEY = "edge_style"
 
@@ -33,6 +34,8 @@ class Checkpoint:
         name, painting, artist, year, licence, source: for the credits in the exported file.
         step: of training, at which these weights were taken.
         training: the resolved training settings, as plain values.
+        styles: of a network that knows several, in the order of its weights: of each what `name` to
+            `source` say, and `style_weight`, that of its style loss.
         scores: losses on validation photos.
         sha256: of the file it was read from; empty before it is written.
     """
@@ -46,6 +49,7 @@ class Checkpoint:
     year: str = ""
     licence: str = ""
     source: str = ""
+    styles: Sequence[Mapping[str, Any]] = ()
     step: int = 0
     training: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -60,6 +64,37 @@ class Checkpoint:
         network = build_network(self.architecture, self.network)
         self.load_into(network)
         return network.eval()
+
+    @property
+    def style_names(self) -> tuple[str, ...]:
+        """Names of the styles, of a network that knows several; else none."""
+        return tuple(str(style["name"]) for style in self.styles)
+
+    def single_style(self, name: str) -> "Checkpoint":
+        """The checkpoint of one of the styles alone.
+
+        Raises:
+            CheckpointError: it does not know the style.
+        """
+        if name not in self.style_names:
+            known = ", ".join(self.style_names) or "one style only"
+            raise CheckpointError(f"the checkpoint knows no style {name!r}: it knows {known}")
+        number = self.style_names.index(name)
+        network = self.build()
+        if not isinstance(network, LeanNet):
+            raise CheckpointError(f"architecture {self.architecture!r} knows one style only")
+        about = dict(self.styles[number])
+        settings = {key: value for key, value in self.network.items() if key != "styles"}
+        weight = about.pop("style_weight", self.training.get("style_weight"))
+        return replace(
+            self,
+            network=settings,
+            weights=network.single_style(number).state_dict(),
+            training={**self.training, "network": settings, "style_weight": weight},
+            styles=(),
+            scores={},  # those of all styles together
+            **about,
+        )
 
     def load_into(self, network: nn.Module) -> None:
         """Give `network` these weights.

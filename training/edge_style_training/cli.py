@@ -12,7 +12,9 @@ from edge_style.errors import MissingExtraError, UsageError
 def train(
     paintings: Annotated[
         list[Path],
-        typer.Argument(metavar="PAINTING...", help="The painting; of several, the mean."),
+        typer.Argument(
+            metavar="PAINTING...", help="The painting; of several, the mean, or see --many."
+        ),
     ],
     content: Annotated[
         Path, typer.Option(help="Folder of photos to learn on, nested as you like.", metavar="DIR")
@@ -29,6 +31,12 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="TOML recipe; options given here overrule it.")
     ] = None,
+    many: Annotated[
+        bool,
+        typer.Option(
+            "--many", help="One network that knows each painting as a style (Dumoulin et al. 2017)."
+        ),
+    ] = False,
     architecture: Annotated[str | None, typer.Option(help="Network: lean or johnson.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Photos a step.")] = None,
@@ -44,6 +52,9 @@ def train(
     tv_weight: Annotated[float | None, typer.Option(help="Of total variation.")] = None,
     consistency_weight: Annotated[
         float | None, typer.Option(help="Of steadiness under noise and small shifts.")
+    ] = None,
+    grid_weight: Annotated[
+        float | None, typer.Option(help="Of patterns that repeat with the network's cells.")
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option("--lr", "--learning-rate", help="Peak learning rate of Adam.")
@@ -90,6 +101,7 @@ def train(
         "style_weight": style_weight,
         "tv_weight": tv_weight,
         "consistency_weight": consistency_weight,
+        "grid_weight": grid_weight,
         "learning_rate": learning_rate,
         "precision": precision,
         "seed": seed,
@@ -98,7 +110,7 @@ def train(
         "validation_photos": validation_photos,
     }
     description = {
-        "name": name or output.stem,
+        "name": name or "",
         "painting": painting_title,
         "artist": artist,
         "year": year,
@@ -107,6 +119,7 @@ def train(
     }
     require_training_packages("train")
     # Heavy: PyTorch and all that stands on it.
+    from edge_style_training.config import read_credits
     from edge_style_training.run import run_training
 
     run_training(
@@ -116,6 +129,8 @@ def train(
         vgg=vgg,
         settings=_settings(config, overrides),
         description=description,
+        known_paintings=read_credits(config) if config else {},
+        many=many,
         workers=workers,
         start_from=start_from,
         resume=resume,

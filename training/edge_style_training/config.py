@@ -14,6 +14,11 @@ else:
     import tomli as tomllib
 
 
+# A table of a recipe, [credits.STEM], says of a painting what the command line's options would.
+CREDITS_KEY = "credits"
+CREDIT_FIELDS = frozenset({"name", "painting", "artist", "year", "licence", "source"})
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """Everything that decides what a training computes; stored in the checkpoint.
@@ -28,6 +33,8 @@ class TrainingConfig:
         consistency_weight: of the difference between the stylized picture and the stylized noisy,
             shifted picture, so that live video does not boil.
         consistency_noise_levels: standard deviation of that noise, in 8-bit levels.
+        grid_weight: of what stays in place when the photo is shifted and repeats with the
+            network's cells, see `losses.grid_loss`.
         learning_rate: at its peak, for Adam; warmed up, then down to zero along a cosine.
         warmup_steps: to reach the peak.
         precision: `fp32`, `bf16`, or `auto`: bf16 where the hardware multiplies in it.
@@ -47,6 +54,7 @@ class TrainingConfig:
     tv_weight: float = 0.0
     consistency_weight: float = 0.0
     consistency_noise_levels: float = 4.0
+    grid_weight: float = 0.0
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     precision: str = "auto"
@@ -71,6 +79,7 @@ class TrainingConfig:
             "tv_weight": 0,
             "consistency_weight": 0,
             "consistency_noise_levels": 0,
+            "grid_weight": 0,
             "warmup_steps": 0,
             "validate_every": 1,
             "checkpoint_every": 1,
@@ -97,13 +106,38 @@ def read_recipe(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: no such file, not TOML, or a key or type that is not known.
     """
+    recipe = _read_toml(path)
+    recipe.pop(CREDITS_KEY, None)
+    return check_settings(recipe, str(path))
+
+
+def read_credits(path: Path) -> dict[str, dict[str, str]]:
+    """What a recipe says of paintings: the stem of a painting's file -> `CREDIT_FIELDS`.
+
+    Raises:
+        UsageError: no such file, not TOML, or a field that is not known.
+    """
+    tables = _read_toml(path).get(CREDITS_KEY, {})
+    if not isinstance(tables, dict):
+        raise UsageError(f"{path}: {CREDITS_KEY} should be tables, [{CREDITS_KEY}.STEM]")
+    for stem, table in tables.items():
+        if not isinstance(table, dict) or not set(table) <= CREDIT_FIELDS:
+            raise UsageError(
+                f"{path}: [{CREDITS_KEY}.{stem}] should hold {', '.join(sorted(CREDIT_FIELDS))}"
+            )
+    return {
+        stem: {key: str(value) for key, value in table.items()} for stem, table in tables.items()
+    }
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+        recipe: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"there is no recipe {path}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} is no TOML recipe: {error}") from error
-    return check_settings(recipe, str(path))
+    return recipe
 
 
 def check_settings(settings: Mapping[str, Any], origin: str) -> dict[str, Any]:

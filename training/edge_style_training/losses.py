@@ -34,6 +34,29 @@ def total_variation(images: Tensor) -> Tensor:
     return down + right
 
 
+def grid_loss(difference: Tensor, cell_px: int = 8, window_cells: int = 8) -> Tensor:
+    """What a network draws at fixed places of its cells, whatever the picture shows there.
+
+    A network that paints strokes in flat areas may hang them on its own grid. When the photo moves,
+    its strokes move and the grid stays: in the difference of the two pictures, the mean of many
+    cells, pixel by pixel, leaves the grid alone. Where the consistency loss sees a faint grid as
+    next to nothing, this loss sees nothing else.
+
+    Args:
+        difference: [N, 3, H, W] levels, of a stylized picture and the stylized shifted photo, moved
+            back by a shift that is no multiple of `cell_px`.
+        cell_px: period of the grid: the largest stride of the network.
+        window_cells: cells at each side of the windows over which means are taken.
+
+    Returns:
+        Mean square of those means, levels squared.
+    """
+    height, width = (side // cell_px * cell_px for side in difference.shape[2:])
+    cells = F.pixel_unshuffle(difference[:, :, :height, :width], cell_px)
+    window = min(window_cells, *cells.shape[2:])
+    return F.avg_pool2d(cells, window, stride=max(1, window // 2)).square().mean()
+
+
 @dataclass(frozen=True)
 class Objective:
     """Layers and weights of the perceptual loss.
@@ -67,7 +90,10 @@ class Losses:
 
 
 class PerceptualLoss(nn.Module):
-    """The objective for one painting: knows its Gram matrices, compares pictures with both."""
+    """The objective: knows paintings' Gram matrices, compares pictures with photos and with them.
+
+    It has one style, the mean of the paintings, or with `separate` as many as there are paintings.
+    """
 
     def __init__(
         self,
@@ -75,6 +101,8 @@ class PerceptualLoss(nn.Module):
         paintings: Sequence[Tensor],
         objective: Objective,
         weights: Sequence[float] | None = None,
+        *,
+        separate: bool = False,
     ) -> None:
         """Compute the paintings' Gram matrices once.
 
@@ -83,21 +111,48 @@ class PerceptualLoss(nn.Module):
             paintings: each [3, H, W] RGB, 0..255; sizes may differ.
             objective: layers and weights.
             weights: of the paintings in the mean of their Gram matrices; equal if None.
+            separate: every painting is a style of its own.
         """
         super().__init__()
         self.network = network
         self.objective = objective
-        shares = torch.tensor(weights or [1.0] * len(paintings))
-        shares = shares / shares.sum()
-        grams: dict[str, Tensor] = {}
+        grams: dict[str, list[Tensor]] = {layer: [] for layer in objective.style_layers}
         with torch.no_grad():
-            for painting, share in zip(paintings, shares, strict=True):
+            for painting in paintings:
                 activations = network(painting.unsqueeze(0))
                 for layer in objective.style_layers:
-                    gram = share.item() * gram_matrix(activations[layer])
-                    grams[layer] = grams[layer] + gram if layer in grams else gram
-        for layer, gram in grams.items():
-            self.register_buffer(f"gram_{layer}", gram, persistent=False)
+                    grams[layer].append(gram_matrix(activations[layer]))
+        device = next(network.parameters()).device
+        shares = torch.tensor(weights or [1.0] * len(paintings), device=device)
+        shares = (shares / shares.sum()).view(-1, 1, 1)
+        for layer, of_paintings in grams.items():
+            if of_paintings:
+                gram = torch.cat(of_paintings)
+                gram = gram if separate else (shares * gram).sum(dim=0, keepdim=True)
+                self.register_buffer(f"gram_{layer}", gram, persistent=False)
+        balance = torch.ones(len(paintings) if separate else 1, device=shares.device)
+        self.register_buffer("balance", balance, persistent=False)
+
+    @property
+    def styles(self) -> int:
+        """How many styles there are."""
+        return len(self.get_buffer("balance"))
+
+    def balance_styles(self, photos: Tensor) -> None:
+        """Weigh the styles so that each costs `photos` [N, 3, H, W], 0..255, what the first does.
+
+        Gram matrices of some paintings are larger than those of others, and such a style would
+        have more than its share of a network's attention.
+        """
+        with torch.no_grad():
+            activations = self.network(photos, self.objective.style_layers)
+            costs = torch.stack(
+                [
+                    self._style(activations, torch.full((len(photos),), number))
+                    for number in range(self.styles)
+                ]
+            )
+        self.get_buffer("balance").copy_(costs[0] / costs)
 
     def on(self, network: LossNetwork) -> "PerceptualLoss":
         """The same objective measured with another `network`, against these Gram matrices.
@@ -109,6 +164,7 @@ class PerceptualLoss(nn.Module):
             other.register_buffer(
                 f"gram_{layer}", self.get_buffer(f"gram_{layer}"), persistent=False
             )
+        other.register_buffer("balance", self.get_buffer("balance"), persistent=False)
         return other
 
     def content_targets(self, photos: Tensor) -> dict[str, Tensor]:
@@ -117,20 +173,37 @@ class PerceptualLoss(nn.Module):
             targets: dict[str, Tensor] = self.network(photos, self.objective.content_layers)
         return targets
 
-    def forward(self, stylized: Tensor, targets: Mapping[str, Tensor]) -> Losses:
-        """Losses of `stylized` [N, 3, H, W], 0..255, against `content_targets` and the painting."""
+    def forward(
+        self, stylized: Tensor, targets: Mapping[str, Tensor], styles: Tensor | None = None
+    ) -> Losses:
+        """Losses of `stylized` [N, 3, H, W], 0..255, against `content_targets` and the paintings.
+
+        Args:
+            stylized: what a network made of the photos.
+            targets: of the photos, from `content_targets`.
+            styles: int64 [N], the style that each picture should have; the first if None.
+        """
         activations = self.network(stylized)
         content = stylized.new_zeros((), dtype=torch.float32)
         for layer, weight in self.objective.content_layers.items():
             content = content + weight * F.mse_loss(
                 activations[layer].float(), targets[layer].float()
             )
-        style = stylized.new_zeros((), dtype=torch.float32)
-        for layer, weight in self.objective.style_layers.items():
-            gram = gram_matrix(activations[layer])
-            target: Tensor = getattr(self, f"gram_{layer}")
-            style = style + weight * F.mse_loss(gram, target.expand_as(gram))
+        if styles is None:
+            styles = torch.zeros(len(stylized), dtype=torch.int64)
+        style = self._style(activations, styles)
         tv = total_variation(stylized.float())
         o = self.objective
         total = o.content_weight * content + o.style_weight * style + o.tv_weight * tv
         return Losses(content=content, style=style, tv=tv, total=total)
+
+    def _style(self, activations: Mapping[str, Tensor], styles: Tensor) -> Tensor:
+        """The style loss, mean over the pictures; `styles` [N] as in `forward`."""
+        balance = self.get_buffer("balance")
+        styles = styles.to(balance.device)
+        loss = balance.new_zeros(())
+        for layer, weight in self.objective.style_layers.items():
+            gram = gram_matrix(activations[layer])
+            squared = (gram - self.get_buffer(f"gram_{layer}")[styles]).square()
+            loss = loss + weight * (balance[styles] * squared.mean(dim=(1, 2))).mean()
+        return loss

@@ -59,6 +59,8 @@ def run_training(
     vgg: Path | None,
     settings: Mapping[str, Any],
     description: Mapping[str, str],
+    known_paintings: Mapping[str, Mapping[str, str]],
+    many: bool,
     workers: int,
     start_from: str | None,
     resume: bool,
@@ -73,7 +75,13 @@ def run_training(
     base = load_checkpoint(find_base(start_from)) if start_from else None
     if base is not None:
         settings = {**settings_from(base), **settings}
-    config = TrainingConfig(**settings)
+    network_settings = dict(settings.get("network", {}))
+    network_settings.pop("styles", None)
+    if many:
+        network_settings["styles"] = len(paintings)
+    config = TrainingConfig(**{**settings, "network": network_settings})
+    if many and (config.architecture != "lean" or len(paintings) < 2):
+        raise UsageError("--many wants two paintings or more, and the architecture lean")
     _check_output(output, resume=resume, force=force)
     pictures = [read_painting(path, config.style_px) for path in paintings]
     photos = find_photos(content)
@@ -91,15 +99,15 @@ def run_training(
         pictures,
         photos,
         output,
-        description,
+        _description(paintings, output, description, known_paintings, many=many),
         workers=workers,
         accelerator=accelerator,
     )
     if base is not None:
-        trainer.start_from(base)
+        style = trainer.start_from(base)
         console.print(
-            f"begins with {base.name or start_from}: strokes of a painting of {config.style_px} "
-            f"pixels, style weight {config.style_weight:g}"
+            f"begins with {style or base.name or start_from}: strokes of a painting of "
+            f"{config.style_px} pixels, style weight {config.style_weight:g}"
         )
     if resume:
         trainer.resume()
@@ -123,6 +131,25 @@ def run_training(
         f"(content {best.scores['content']:,.0f}, style {best.scores['style']:,.0f})\n"
         f"next: edge-style export {output}"
     )
+
+
+def _description(
+    paintings: Sequence[Path],
+    output: Path,
+    given: Mapping[str, str],
+    known_paintings: Mapping[str, Mapping[str, str]],
+    *,
+    many: bool,
+) -> dict[str, Any]:
+    """What the checkpoint says of itself: options go before the recipe's credits."""
+    known = {} if many or len(paintings) > 1 else known_paintings.get(paintings[0].stem, {})
+    chosen = {**known, **{key: value for key, value in given.items() if value}}
+    description: dict[str, Any] = {"name": output.stem, **chosen}
+    if many:
+        description["styles"] = [
+            {"name": path.stem, **known_paintings.get(path.stem, {})} for path in paintings
+        ]
+    return description
 
 
 def _check_output(output: Path, *, resume: bool, force: bool) -> None:

@@ -25,13 +25,16 @@ from edge_style_training.checkpoint import (
 )
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import CropDataset, crop_loader
-from edge_style_training.losses import Losses, Objective, PerceptualLoss
+from edge_style_training.losses import Losses, Objective, PerceptualLoss, grid_loss
 from edge_style_training.networks import build_network
-from edge_style_training.validation import Validation, hold_out
+from edge_style_training.networks.lean import LeanNet
+from edge_style_training.validation import Validation, hold_out, read_crops
 from edge_style_training.vgg import LossNetwork
 
 _RESUME_FORMAT = "edge-style-training-1"
 _REPORT_EVERY = 10
+_BALANCE_PHOTOS = 8
+_NEAREST_PHOTOS = 2
 
 # Shifts of the consistency loss, in pixels: up to twice the stride, so that no multiple of it is
 # favoured; the border that the shift tears is left out of the comparison.
@@ -49,7 +52,7 @@ class Progress:
 
     Attributes:
         step, steps: done, and in all.
-        losses: of the last step: content, style, tv (unweighted), consistency, total.
+        losses: of the last step: content, style, tv, consistency, grid (unweighted), total.
         validation: losses on the validation photos, where this report follows a validation.
         learning_rate: of the last step.
         photos_per_second: since the last report.
@@ -98,7 +101,7 @@ class Trainer:
         paintings: Sequence[Tensor],
         photos: Sequence[Path],
         output: Path,
-        description: Mapping[str, str] | None = None,
+        description: Mapping[str, Any] | None = None,
         *,
         workers: int = 2,
         accelerator: Accelerator | None = None,
@@ -112,7 +115,7 @@ class Trainer:
             photos: to train on; the last `config.validation_photos` of a fixed shuffle (at most a
                 fifth) are held out.
             output: where the finished checkpoint goes.
-            description: `Checkpoint`'s name, painting, artist, year, licence, source.
+            description: `Checkpoint`'s name, painting, artist, year, licence, source, styles.
             workers: loader processes.
             accelerator: of the caller; one for this machine's devices if None.
         """
@@ -135,10 +138,16 @@ class Trainer:
             tv_weight=config.tv_weight,
         )
         paintings = [painting.to(device) for painting in paintings]
-        # Validation is always in float32, so that figures of all trainings can be compared.
-        yardstick = PerceptualLoss(loss_network.to(device), paintings, objective)
-        self.criterion = self._training_criterion(loss_network, yardstick)
+        self.styles = int(config.network.get("styles", 1))
         held_out, rest = hold_out(photos, config.validation_photos)
+        # Validation is always in float32, so that figures of all trainings can be compared.
+        yardstick = PerceptualLoss(
+            loss_network.to(device), paintings, objective, separate=self.styles > 1
+        )
+        if self.styles > 1:
+            sample = held_out[:_BALANCE_PHOTOS]
+            yardstick.balance_styles(read_crops(sample, config.crop_px).to(device))
+        self.criterion = self._training_criterion(loss_network, yardstick)
         self.validation = Validation(yardstick, held_out, config.crop_px)
         self.dataset = CropDataset(rest, config.crop_px, config.seed)
         self.step = 0
@@ -218,8 +227,14 @@ class Trainer:
             self.resume_path.unlink(missing_ok=True)
         return self.best
 
-    def start_from(self, checkpoint: Checkpoint) -> None:
+    def start_from(self, checkpoint: Checkpoint) -> str:
         """Begin with the weights of another training, of another painting perhaps.
+
+        A single painting begins with that style of a network of many that suits it best; a network
+        of many, with one of a single style in each of its places.
+
+        Returns:
+            The name of the style that was chosen among many; else nothing.
 
         Raises:
             CheckpointError: they are not of the network that the settings describe.
@@ -229,7 +244,35 @@ class Trainer:
                 f"the checkpoint is of architecture {checkpoint.architecture!r}, the settings "
                 f"want {self.config.architecture!r}"
             )
-        checkpoint.load_into(self._unwrapped())
+        known = int(checkpoint.network.get("styles", 1))
+        network = self._unwrapped()
+        if known == self.styles:
+            checkpoint.load_into(network)
+            return ""
+        start = checkpoint.build()
+        if isinstance(start, LeanNet) and self.styles == 1:
+            number = self._nearest_style(start)
+            network.load_state_dict(start.single_style(number).state_dict())
+            return checkpoint.style_names[number] if checkpoint.styles else str(number)
+        if not isinstance(start, LeanNet) or known != 1:
+            raise CheckpointError(
+                f"the checkpoint knows {known} styles, the settings want {self.styles}: begin with "
+                "a network of one style, or of as many"
+            )
+        network.load_state_dict(start.with_styles(self.styles).state_dict())
+        return ""
+
+    def _nearest_style(self, many: LeanNet) -> int:
+        """Number of the style that comes nearest to the painting, as it is."""
+        few = Validation(
+            self.validation.yardstick, self.validation.photos[:_NEAREST_PHOTOS], self.config.crop_px
+        )
+        device = self.accelerator.device
+        totals = [
+            few.run(many.single_style(number).to(device))[0]["total"]
+            for number in range(many.config.styles)
+        ]
+        return min(range(len(totals)), key=totals.__getitem__)
 
     def resume(self) -> None:
         """Take up the training that `resume_path` holds.
@@ -272,22 +315,24 @@ class Trainer:
             enabled=self.precision == "bf16",
         )
         targets = self.criterion.content_targets(photos)
-        consistency = photos.new_zeros(())
-        if config.consistency_weight > 0:
+        styles = self._styles_of_batch(len(photos))
+        consistency = grid = photos.new_zeros(())
+        if config.consistency_weight > 0 or config.grid_weight > 0:
             moved, shift = self._disturbed(photos)
             with autocast:
-                both = self.network(torch.cat([photos, moved]))
+                both = self._stylize(torch.cat([photos, moved]), styles.repeat(2))
             stylized, stylized_moved = both.float().chunk(2)
             back = torch.roll(stylized_moved, [-shift[0], -shift[1]], dims=(2, 3))
             inner = slice(_SHIFT_MARGIN_PX, -_SHIFT_MARGIN_PX)
-            consistency = F.mse_loss(stylized[..., inner, inner], back[..., inner, inner])
+            difference = stylized[..., inner, inner] - back[..., inner, inner]
+            consistency, grid = difference.square().mean(), grid_loss(difference)
         else:
             with autocast:
-                stylized = self.network(photos)
+                stylized = self._stylize(photos, styles)
             stylized = stylized.float()
         stylized = stylized[..., : photos.shape[2], : photos.shape[3]]
-        losses: Losses = self.criterion(stylized, targets)
-        total = losses.total + config.consistency_weight * consistency
+        losses: Losses = self.criterion(stylized, targets, styles)
+        total = losses.total + config.consistency_weight * consistency + config.grid_weight * grid
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(total)
         self.optimizer.step()
@@ -296,8 +341,34 @@ class Trainer:
             "style": losses.style.detach(),
             "tv": losses.tv.detach(),
             "consistency": consistency.detach(),
+            "grid": grid.detach(),
             "total": total.detach(),
         }
+
+    def _stylize(self, photos: Tensor, styles: Tensor) -> Tensor:
+        """`photos` [N, 3, H, W] in the styles of the same numbers, int64 [N]."""
+        if self.styles == 1:
+            stylized: Tensor = self.network(photos)
+        else:
+            stylized = self.network(photos, F.one_hot(styles, self.styles).to(photos))
+        return stylized
+
+    def _styles_of_batch(self, photos: int) -> Tensor:
+        """The styles that this process paints at this step, int64 [photos]: all in turn."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        first = (self.step * world + rank) * photos
+        # A number of styles that a batch's size divides would tie styles to places in the photos'
+        # order; a shuffle for each round does not.
+        rounds = torch.arange(first, first + photos)
+        order = [
+            torch.randperm(
+                self.styles,
+                generator=torch.Generator().manual_seed(self.config.seed * 1_000_003 + number),
+            )
+            for number in range(int(rounds[0]) // self.styles, int(rounds[-1]) // self.styles + 1)
+        ]
+        places = rounds - int(rounds[0]) // self.styles * self.styles
+        return torch.cat(order)[places].to(self.accelerator.device)
 
     def _disturbed(self, photos: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """`photos` shifted by a few pixels, with sensor noise; and the shift (down, right)."""
@@ -362,8 +433,15 @@ class Trainer:
             step=step,
             training=self.config.as_dict(),
             scores=scores,
-            **self.description,
+            **{**self.description, "styles": self._styles_described()},
         )
+
+    def _styles_described(self) -> list[dict[str, Any]]:
+        balance = self.validation.yardstick.get_buffer("balance").tolist()
+        return [
+            {**style, "style_weight": round(self.config.style_weight * share, 3)}
+            for style, share in zip(self.description.get("styles", ()), balance, strict=False)
+        ]
 
     def _unwrapped(self) -> nn.Module:
         network: nn.Module = self.accelerator.unwrap_model(self.network)

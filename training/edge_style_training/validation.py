@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor, nn
 
 from edge_style.images import read_image
@@ -22,6 +23,15 @@ def hold_out(photos: Sequence[Path], number: int) -> tuple[list[Path], list[Path
     return shuffled[-held_out:], shuffled[:-held_out] or shuffled
 
 
+def read_crops(photos: Sequence[Path], crop_px: int) -> Tensor:
+    """The middle of each photo, [N, 3, crop_px, crop_px] RGB, 0..255.
+
+    Raises:
+        ImageError: one of them cannot be read.
+    """
+    return torch.stack([to_tensor(centre_crop(read_image(photo), crop_px)) for photo in photos])
+
+
 class Validation:
     """The losses on the centre crops of held-out photos, alike for all trainings of a painting."""
 
@@ -38,17 +48,23 @@ class Validation:
         self.crop_px = crop_px
 
     def run(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
-        """Mean content, style, tv and total loss, and the stylized crops [N, 3, S, S], 0..255."""
+        """Mean content, style, tv and total loss, and the stylized crops [N, 3, S, S], 0..255.
+
+        A network of several styles paints a photo in each, and begins again with the first.
+        """
         network.eval()
         device = next(network.parameters()).device
         sums = {"content": 0.0, "style": 0.0, "tv": 0.0, "total": 0.0}
         pictures = []
-        for photo in self.photos:
-            crop = to_tensor(centre_crop(read_image(photo), self.crop_px))
-            frame = crop.unsqueeze(0).to(device)
+        styles = self.yardstick.styles
+        for number, photo in enumerate(self.photos):
+            frame = read_crops([photo], self.crop_px).to(device)
+            style = torch.tensor([number % styles], device=device)
+            weights = [F.one_hot(style, styles).to(frame)] if styles > 1 else []
             with torch.no_grad():
-                stylized = network(frame)[..., : self.crop_px, : self.crop_px].clamp(0, 255)
-                losses = self.yardstick(stylized, self.yardstick.content_targets(frame))
+                stylized = network(frame, *weights)
+                stylized = stylized[..., : self.crop_px, : self.crop_px].clamp(0, 255)
+                losses = self.yardstick(stylized, self.yardstick.content_targets(frame), style)
             for name in sums:
                 sums[name] += float(getattr(losses, name)) / len(self.photos)
             pictures.append(stylized.cpu())

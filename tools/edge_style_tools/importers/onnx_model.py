@@ -33,7 +33,7 @@ from edge_style.providers import provider_named
 from edge_style.session import Session
 from edge_style_tools.graph import halve_convolutions, name_dimensions, tidy
 from edge_style_tools.photos import made_photo
-from edge_style_tools.verify import Reference
+from edge_style_tools.verify import Floats, Reference
 
 ARCHITECTURE = "foreign"
 _OPSET = 18
@@ -120,7 +120,7 @@ class _Reference:
         self._dynamic = _session(source.model)
         self._untouched = Session(source.path, provider_named("cpu"))
 
-    def __call__(self, photo: Rgb) -> Rgb:
+    def __call__(self, photo: Rgb, style: Floats | None) -> Rgb:  # noqa: ARG002 - it has but one
         frames, multiple = self._source.frames, self._source.spec.stride_px
         height, width = photo.shape[:2]
         values = _padded(photo, multiple).astype(np.float32).transpose(2, 0, 1)[None]

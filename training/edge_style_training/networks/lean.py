@@ -262,6 +262,21 @@ class LeanNet(nn.Module):
         single.load_state_dict(state)
         return single.train(self.training)
 
+    def with_styles(self, styles: int) -> "LeanNet":
+        """A network of `styles` styles, each of which paints like this one of a single style."""
+        if self.config.styles != 1:
+            raise ValueError(f"the network knows {self.config.styles} styles already")
+        many = LeanNet(replace(self.config, styles=styles))
+        state = self.state_dict()
+        for name, _ in self.normalizations():
+            for kind in ("weight", "bias"):
+                state[f"{name}.{kind}"] = state[f"{name}.{kind}"].expand(styles, -1).clone()
+            for statistic in ("running_mean", "running_var", "num_batches_tracked"):
+                if f"{name}.{statistic}" in state:
+                    state[f"{name}.norm.{statistic}"] = state.pop(f"{name}.{statistic}")
+        many.load_state_dict(state)
+        return many.train(self.training)
+
     def forward(self, frames: Tensor, style: Tensor | None = None) -> Tensor:
         """Stylize frames.
 
