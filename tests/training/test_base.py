@@ -38,7 +38,7 @@ def test_the_shipped_base_can_be_begun_with() -> None:
     assert path == checkpoint_folders()[0] / f"{BASE_NAME}.pth"
     base = load_checkpoint(path)
     config = TrainingConfig(**settings_from(base))
-    assert (config.style_px, config.steps) == (base.training["style_px"], 300)
+    assert (config.style_px, config.steps) == (base.training["style_px"], 800)
     assert base.build()(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
 
 

@@ -232,3 +232,25 @@ def test_bad_options_are_one_line(
     assert len(run.stderr.splitlines()) == 1
     assert message in run.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_style_loss_comes_to_its_weight_slowly(make_trainer) -> None:
+    """While it is held back, the total that is trained on has less of it."""
+    config = replace(TINY, consistency_weight=0.0, style_weight=50.0, steps=4, style_warmup_steps=4)
+    trainer = make_trainer(config)
+    crops = trainer.dataset[0][0].unsqueeze(0)
+    for weight in (12.5, 25.0, 37.5, 50.0, 50.0):
+        losses = {name: float(value) for name, value in trainer._train_step(crops).items()}
+        expected = losses["content"] + weight * losses["style"]
+        assert losses["total"] == pytest.approx(expected, rel=1e-4)
+        trainer.step += 1
+
+
+@pytest.mark.parametrize("layers", [("relu1_2",), ("relu1_2", "relu3_3")])
+def test_only_the_layers_that_were_named_are_compared(layers: tuple[str, ...]) -> None:
+    settings = check_settings({"style_layers": list(layers)}, "recipe")
+    config = TrainingConfig(**settings)
+    assert tuple(config.objective.style_layers) == layers
+    assert TrainingConfig(**check_settings(config.as_dict(), "checkpoint")) == config
+    with pytest.raises(UsageError, match="style_layers"):
+        TrainingConfig(style_layers=())

@@ -10,6 +10,7 @@ from typing import Any
 from edge_style import contract
 from edge_style.errors import CheckpointError
 from edge_style_training.checkpoint import Checkpoint
+from edge_style_training.config import check_settings
 
 # What `--from base` stands for.
 BASE_NAME = "starry"
@@ -17,6 +18,7 @@ BASE_NAME = "starry"
 # What makes the picture, and is therefore taken over; how long and how fast is decided anew.
 _OBJECTIVE = (
     "style_px",
+    "style_layers",
     "content_weight",
     "style_weight",
     "tv_weight",
@@ -24,12 +26,14 @@ _OBJECTIVE = (
     "consistency_noise_levels",
 )
 _PACE = {
-    "steps": 300,
-    "batch_size": 4,
+    "steps": 800,
+    "batch_size": 2,
+    "crop_px": 192,
     "learning_rate": 1e-3,
     "warmup_steps": 20,
-    "validate_every": 100,
-    "checkpoint_every": 50,
+    "style_warmup_steps": 160,
+    "validate_every": 400,
+    "checkpoint_every": 100,
 }
 
 
@@ -69,5 +73,6 @@ def settings_from(base: Checkpoint) -> dict[str, Any]:
     """Settings for another painting: the network and objective of `base`, few steps."""
     training: Mapping[str, Any] = base.training
     objective = {key: training[key] for key in _OBJECTIVE if key in training}
+    objective = check_settings(objective, "the checkpoint")
     network = {"architecture": base.architecture, "network": dict(base.network)}
     return {**network, **_PACE, **objective}

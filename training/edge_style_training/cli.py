@@ -47,6 +47,12 @@ def train(
         int | None,
         typer.Option("--style-size", help="Short side of the painting, pixels: size of strokes."),
     ] = None,
+    style_layers: Annotated[
+        str | None,
+        typer.Option(
+            help="Of VGG, whose Gram matrices are compared.", metavar="relu1_2,relu2_2,..."
+        ),
+    ] = None,
     content_weight: Annotated[float | None, typer.Option(help="Of the content loss.")] = None,
     style_weight: Annotated[float | None, typer.Option(help="Of the style loss.")] = None,
     tv_weight: Annotated[float | None, typer.Option(help="Of total variation.")] = None,
@@ -97,6 +103,7 @@ def train(
         "batch_size": batch_size,
         "crop_px": crop_px,
         "style_px": style_px,
+        "style_layers": tuple(style_layers.split(",")) if style_layers else None,
         "content_weight": content_weight,
         "style_weight": style_weight,
         "tv_weight": tv_weight,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_style.errors import UsageError
+from edge_style_training.losses import Objective
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,7 +30,11 @@ class TrainingConfig:
         batch_size: photos a step, over all processes.
         crop_px: side of the square crops of photos.
         style_px: short side of the painting for its Gram matrices. It sets the size of the strokes.
+        style_layers: of VGG, whose Gram matrices are compared.
         content_weight, style_weight, tv_weight: of the losses, see `losses.Objective`.
+        style_warmup_steps: in which the style loss comes to its weight. A network that has to
+            unlearn another painting meets a style loss far above the content loss at first, and
+            would give up the contents for good, down to dark in the place of light.
         consistency_weight: of the difference between the stylized picture and the stylized noisy,
             shifted picture, so that live video does not boil.
         consistency_noise_levels: standard deviation of that noise, in 8-bit levels.
@@ -49,8 +54,10 @@ class TrainingConfig:
     batch_size: int = 4
     crop_px: int = 256
     style_px: int = 256
+    style_layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     content_weight: float = 1.0
     style_weight: float = 5.0
+    style_warmup_steps: int = 0
     tv_weight: float = 0.0
     consistency_weight: float = 0.0
     consistency_noise_levels: float = 4.0
@@ -76,6 +83,7 @@ class TrainingConfig:
             "style_px": 32,
             "content_weight": 0,
             "style_weight": 0,
+            "style_warmup_steps": 0,
             "tv_weight": 0,
             "consistency_weight": 0,
             "consistency_noise_levels": 0,
@@ -93,11 +101,24 @@ class TrainingConfig:
             raise UsageError(f"learning_rate should be above 0, not {self.learning_rate}")
         if self.content_weight == self.style_weight == 0:
             raise UsageError("content_weight and style_weight are both 0: nothing to learn")
+        if not self.style_layers:
+            raise UsageError("style_layers should name a layer of VGG at least")
         if self.precision not in {"auto", "fp32", "bf16"}:
             raise UsageError(f"precision should be auto, fp32 or bf16, not {self.precision}")
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values, as a checkpoint keeps them."""
+        return {**asdict(self), "style_layers": list(self.style_layers)}
+
+    @property
+    def objective(self) -> Objective:
+        """What the losses are made of."""
+        return Objective(
+            style_layers=dict.fromkeys(self.style_layers, 1.0),
+            content_weight=self.content_weight,
+            style_weight=self.style_weight,
+            tv_weight=self.tv_weight,
+        )
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -155,6 +176,8 @@ def check_settings(settings: Mapping[str, Any], origin: str) -> dict[str, Any]:
                 f"{origin}: unknown setting {key!r}, there are {', '.join(sorted(known))}"
             )
         kind = dict if key == "network" else type(getattr(defaults, key))
+        if kind is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
+            value = tuple(value)  # noqa: PLW2901 - TOML and checkpoints know lists only
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)  # noqa: PLW2901 - TOML writes 5 for 5.0
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

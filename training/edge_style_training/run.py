@@ -24,7 +24,6 @@ from edge_style_training.base import find_base, settings_from
 from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, resize_short_side, to_tensor
-from edge_style_training.losses import Objective
 from edge_style_training.vgg import load_loss_network
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def run_training(
     _check_output(output, resume=resume, force=force)
     pictures = [read_painting(path, config.style_px) for path in paintings]
     photos = find_photos(content)
-    network = load_loss_network(vgg, Objective().layers)
+    network = load_loss_network(vgg, config.objective.layers)
     accelerator = Accelerator()
     if config.batch_size % accelerator.num_processes:
         raise UsageError(

@@ -25,7 +25,7 @@ from edge_style_training.checkpoint import (
 )
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import CropDataset, crop_loader
-from edge_style_training.losses import Losses, Objective, PerceptualLoss, grid_loss
+from edge_style_training.losses import Losses, PerceptualLoss, grid_loss
 from edge_style_training.networks import build_network
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.validation import Validation, hold_out, read_crops
@@ -132,17 +132,12 @@ class Trainer:
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
         self.network: nn.Module
         self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
-        objective = Objective(
-            content_weight=config.content_weight,
-            style_weight=config.style_weight,
-            tv_weight=config.tv_weight,
-        )
         paintings = [painting.to(device) for painting in paintings]
         self.styles = int(config.network.get("styles", 1))
         held_out, rest = hold_out(photos, config.validation_photos)
         # Validation is always in float32, so that figures of all trainings can be compared.
         yardstick = PerceptualLoss(
-            loss_network.to(device), paintings, objective, separate=self.styles > 1
+            loss_network.to(device), paintings, config.objective, separate=self.styles > 1
         )
         if self.styles > 1:
             sample = held_out[:_BALANCE_PHOTOS]
@@ -333,6 +328,9 @@ class Trainer:
         stylized = stylized[..., : photos.shape[2], : photos.shape[3]]
         losses: Losses = self.criterion(stylized, targets, styles)
         total = losses.total + config.consistency_weight * consistency + config.grid_weight * grid
+        if self.step < config.style_warmup_steps:
+            held_back = 1 - (self.step + 1) / config.style_warmup_steps
+            total = total - held_back * config.style_weight * losses.style
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(total)
         self.optimizer.step()
