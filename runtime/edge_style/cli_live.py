@@ -214,7 +214,8 @@ def cam(
 
 def _terminal_sinks(*, shows_picture: bool) -> "list[Sink]":
     """A status line where standard error is a terminal, and the picture above it if wanted."""
-    from edge_style.terminal import StatusLine, TerminalKeys, TerminalPreview
+    from edge_style.terminal import StatusLine, TerminalPreview
+    from edge_style.terminal_keys import TerminalKeys
 
     if not sys.stderr.isatty():
         if shows_picture:
