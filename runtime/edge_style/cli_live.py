@@ -21,6 +21,7 @@ from edge_style.cli_common import (
     split_models,
 )
 from edge_style.errors import SinkError, SourceError, UsageError
+from edge_style.shutdown import Interrupts
 
 if TYPE_CHECKING:
     from edge_style.batch import ClipPlan
@@ -209,7 +210,8 @@ def cam(
     )
     screen = _terminal_sinks(shows_picture=preview is not None)
     show = Show(options, note=note, note_start=note_start, more_sinks=screen)
-    _run_show(show, json_output)
+    with Interrupts() as interrupts:
+        _run_show(show, json_output, interrupts)
 
 
 def _terminal_sinks(*, shows_picture: bool) -> "list[Sink]":
@@ -326,11 +328,13 @@ def _convert(options: "ShowOptions", clip: Path, target: Path, json_output: bool
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     is_hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
+    progress = Progress(*columns, console=console, transient=True, disable=is_hidden)
+    with Interrupts() as interrupts, progress:
         bar = progress.add_task("", total=None)
         _run_show(
             show,
             json_output,
+            interrupts,
             lambda frames: progress.update(
                 bar, completed=show.resumed_frames + frames, total=show.total_frames
             ),
@@ -339,11 +343,14 @@ def _convert(options: "ShowOptions", clip: Path, target: Path, json_output: bool
 
 
 def _run_show(
-    show: "Show", json_output: bool, on_frame: Callable[[int], None] | None = None
+    show: "Show",
+    json_output: bool,
+    interrupts: Interrupts,
+    on_frame: Callable[[int], None] | None = None,
 ) -> None:
     """Run it, and print its figures, also when Ctrl-C was how it was to end."""
     try:
-        show.run(on_frame)
+        show.run(on_frame, interrupts)
     finally:
         ended_early = isinstance(sys.exc_info()[1], Exception)
         if show.has_begun and not ended_early:

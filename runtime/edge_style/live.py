@@ -1,11 +1,9 @@
 """What `cam` and `video` do: put source, stylizers, sinks and pipeline together."""
 
 import hashlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,6 +27,7 @@ from edge_style.pipeline import (
     run_pipeline,
     size_steps,
 )
+from edge_style.shutdown import Interrupts
 from edge_style.sinks import ConversionSink, KeeperSink, Sink, StreamInfo, open_sink
 from edge_style.sources import Source, open_source
 from edge_style.stylizer import Stylizer
@@ -109,16 +108,25 @@ class Show:
         """Whether everything was opened, so that there is something to report."""
         return len(self._stylizers) == len(self._options.models)
 
-    def run(self, on_frame: Callable[[int], None] | None = None) -> None:
+    def run(
+        self,
+        on_frame: Callable[[int], None] | None = None,
+        interrupts: Interrupts | None = None,
+    ) -> None:
         """Open everything, run to the end, close everything.
+
+        Args:
+            on_frame: called with the number of frames delivered so far.
+            interrupts: of the block that this runs in; held while outputs are closed.
 
         Raises:
             EdgeStyleError: something cannot be opened, or broke down half-way.
-            KeyboardInterrupt: Ctrl-C or SIGTERM; everything is closed all the same.
+            KeyboardInterrupt: Ctrl-C; everything is closed all the same.
         """
+        interrupts = interrupts or Interrupts()
         # OpenCV's helper threads would wait for processors that the network keeps busy.
         cv2.setNumThreads(1)
-        with _termination_as_interrupt(), self._open_source() as source:
+        with self._open_source() as source:
             self._note(source.description)
             self.total_frames = source.frame_count
             if self._options.is_conversion:
@@ -134,16 +142,21 @@ class Show:
                         stack.enter_context(sink)
                         if sink.greeting:
                             self._note(sink.greeting)
-                    run_pipeline(
-                        source,
-                        networks,
-                        sinks,
-                        replace(self._options.pipeline, controls=self._first_controls(networks)),
-                        result=self._result,
-                        on_frame=on_frame,
-                        steadier=Steadier() if self._options.stabilize else None,
-                        rate=self._rate,
-                    )
+                    controls = self._first_controls(networks)
+                    try:
+                        run_pipeline(
+                            source,
+                            networks,
+                            sinks,
+                            replace(self._options.pipeline, controls=controls),
+                            result=self._result,
+                            on_frame=on_frame,
+                            on_end=interrupts.hold,
+                            steadier=Steadier() if self._options.stabilize else None,
+                            rate=self._rate,
+                        )
+                    finally:
+                        interrupts.hold()
             finally:
                 for sink in sinks:
                     for line in sink.notes:
@@ -344,16 +357,3 @@ def _rounded_all(values: Mapping[str, float | None]) -> dict[str, float | None]:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Let `kill` and a service manager end a recording as cleanly as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from edge_style.controls import (
     Command,
@@ -23,6 +24,7 @@ from edge_style.pipeline.render import Prepared, Rendered, Renderer
 from edge_style.pipeline.slot import Slot, SlotClosed
 from edge_style.pipeline.stages import StagedStylizer, list_styles
 from edge_style.pipeline.steady import Steadier
+from edge_style.shutdown import NativeThread
 from edge_style.sinks import Sink, StyledFrame
 from edge_style.sources import Frame, Source
 
@@ -80,6 +82,7 @@ def run_pipeline(
     on_frame: Callable[[int], None] | None = None,
     steadier: Steadier | None = None,
     rate: RateController | None = None,
+    on_end: Callable[[], None] | None = None,
 ) -> Result:
     """Run until the source ends, a limit is reached, or a user at a sink quits.
 
@@ -92,6 +95,7 @@ def run_pipeline(
         on_frame: called in the caller's thread with the number of frames delivered so far.
         steadier: takes flicker out of the pictures.
         rate: hears what frames take, and chooses the networks' size.
+        on_end: called when no more frames are delivered, before threads are waited for.
 
     Raises:
         BaseException: whatever the source, a stylizer or a sink raised first; KeyboardInterrupt
@@ -105,7 +109,7 @@ def run_pipeline(
     options = options or PipelineOptions()
     styles = list_styles(stylizers)
     renderer = Renderer(stylizers, styles, result.meter, steadier=steadier, rate=rate)
-    return _Run(source, renderer, styles, sinks, options, result).run(on_frame)
+    return _Run(source, renderer, styles, sinks, options, result).run(on_frame, on_end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +165,11 @@ class _Run:
         self._shown: Frame | None = None
         self._felt_ms = 0.0
 
-    def run(self, on_frame: Callable[[int], None] | None) -> Result:
+    def run(
+        self, on_frame: Callable[[int], None] | None, on_end: Callable[[], None] | None
+    ) -> Result:
         threads = [
-            threading.Thread(target=self._guard, args=(step,), name=name, daemon=True)
+            NativeThread(partial(self._guard, step), name)
             for name, step in (("capture", self._capture), ("inference", self._infer))
         ]
         try:
@@ -176,6 +182,8 @@ class _Run:
         except BaseException as error:
             self._errors.append(error)
         finally:
+            if on_end is not None:
+                on_end()
             self._playback.stop()
             self._tasks.close()
             self._done.close()
