@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from edge_style import __version__, cli_web
+from edge_style.cli_cam import cam
 from edge_style.cli_common import (
     JsonOption,
     ModelOption,
@@ -23,7 +24,7 @@ from edge_style.cli_common import (
     print_json,
     split_models,
 )
-from edge_style.cli_live import cam, video
+from edge_style.cli_video import video
 from edge_style.errors import EdgeStyleError
 from edge_style.shutdown import leave
 
