@@ -123,6 +123,8 @@ def start_cam(display: Display, tmp_path: Path) -> Iterator[Start]:
     def start_once(*more: str, models: str = "negative.onnx") -> "subprocess.Popen[str]":
         paths = ",".join(str(MODELS / name) for name in models.split(","))
         command = [sys.executable, "-m", "edge_style", "cam", "--model", paths, "--source", "test"]
+        # Where a test before left it, the pointer would be a part of the picture.
+        display.xdotool("mousemove", str(SCREEN_PX[0] - 1), str(SCREEN_PX[1] - 1))
         process = subprocess.Popen(
             [*command, "--provider", "cpu", "--size", "320x240", *more],
             env=display.environment,
