@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from edge_style.errors import ProviderError
 from edge_style.machine import cpu_name, gpu_names
 from edge_style.providers import cache_folder, package_versions, usable_cores
+
+Opened = TypeVar("Opened")
 
 _OPTIONS_VERSION = 1  # raise it when providers are given other options: what was measured is void
 _WARM_UPS = 2
@@ -42,6 +46,48 @@ class Choice:
         times = ", ".join(f"{name} {duration_ms:.3g} ms" for name, duration_ms in ranking)
         when = "as measured before" if self.is_remembered else "measured now and remembered"
         return f"auto chose {self.provider} at {width}x{height}: {times} a frame, {when}"
+
+
+def open_quickest(
+    files: Mapping[str, str],
+    size_px: tuple[int, int],
+    *,
+    open_on: Callable[[str], Opened],
+    time_on: Callable[[str], float],
+    what: str,
+) -> tuple[Opened, tuple[str, ...]]:
+    """A model on the quickest of several providers, and what there is to tell of it, line by line.
+
+    Args:
+        files: provider -> sha256 of the file that it would run.
+        size_px: (width, height) of the frames.
+        open_on: opens the model on a provider; raises ProviderError where that cannot run it.
+        time_on: shortest time of the network for a frame on a provider, ms; raises the same.
+        what: the model, for a message.
+
+    Raises:
+        ProviderError: none can run it.
+    """
+    key = choice_key(files, size_px)
+    choice = recall(key)
+    if choice is not None and choice.provider in files:
+        try:
+            return open_on(choice.provider), (str(choice),)
+        except ProviderError:
+            forget(key)  # a device was taken out, or a library
+    skipped: dict[str, str] = {}
+    infer_ms: dict[str, float] = {}
+    for name in files:
+        try:
+            infer_ms[name] = time_on(name)
+        except ProviderError as error:
+            skipped[name] = str(error)
+        rest()
+    if not infer_ms:
+        raise ProviderError(f"no provider can run '{what}': {'; '.join(skipped.values())}")
+    choice = Choice(min(infer_ms, key=infer_ms.__getitem__), infer_ms, size_px)
+    remember(key, choice)
+    return open_on(choice.provider), (*skipped.values(), str(choice))
 
 
 def choice_key(files: Mapping[str, str], size_px: tuple[int, int]) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from edge_style import __version__, cli_web
+from edge_style.cli_cam import cam
 from edge_style.cli_common import (
     JsonOption,
     ModelOption,
@@ -23,8 +24,9 @@ from edge_style.cli_common import (
     print_json,
     split_models,
 )
-from edge_style.cli_live import cam, video
+from edge_style.cli_video import video
 from edge_style.errors import EdgeStyleError
+from edge_style.shutdown import leave
 
 COMMANDS_GROUP = "edge_style.commands"
 USAGE_STATUS = 2
@@ -203,15 +205,27 @@ def _one_line(message: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0, 2 after a mistake by the user, 130 after Ctrl-C."""
-    _add_commands_of_other_packages()
+    """Run the command line and exit: 0, 2 after a mistake by the user, 130 after Ctrl-C.
+
+    Args:
+        arguments: None: those of the process, which then ends. Others end with SystemExit only.
+    """
+    status = _run(arguments)
+    if arguments is not None:
+        sys.exit(status)
+    leave(status)
+
+
+def _run(arguments: list[str] | None) -> int:
+    """Run the command line; its exit status."""
     try:
+        _add_commands_of_other_packages()
         status = app(arguments, prog_name="edge-style", standalone_mode=False)
     except EdgeStyleError as error:
         typer.echo(f"error: {_one_line(str(error))}", err=True)
-        status = USAGE_STATUS
+        return USAGE_STATUS
     except (KeyboardInterrupt, typer.Abort):
-        status = INTERRUPTED_STATUS
+        return INTERRUPTED_STATUS
     except ImportError as error:
         # OpenCV's wheels expect libraries that a desktop has and a bare server or container lacks.
         if "shared object" not in str(error):
@@ -221,12 +235,12 @@ def main(arguments: list[str] | None = None) -> None:
             "apt-get install libgl1 libglib2.0-0",
             err=True,
         )
-        status = USAGE_STATUS
+        return USAGE_STATUS
     except Exception as error:
         # Typer brings its own copy of click or uses the installed one, depending on its version;
         # the usage errors of both are known by this method.
         if not hasattr(error, "format_message"):
             raise
         typer.echo(f"error: {_one_line(error.format_message())} (see --help)", err=True)
-        status = USAGE_STATUS
-    sys.exit(status if isinstance(status, int) else 0)
+        return USAGE_STATUS
+    return status if isinstance(status, int) else 0

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edge_style import auto, catalog
 from edge_style.contract import INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME, ModelSpec, Precision
-from edge_style.errors import ModelError, ProviderError, UsageError
+from edge_style.errors import ModelError, UsageError
 from edge_style.formats import recognize
 from edge_style.images import ensure_min_side, resize_to_cover
 from edge_style.onnx_file import file_sha256
@@ -117,54 +117,24 @@ class Stylizer:
         A single candidate is not measured.
         """
         found = {candidate.name: candidate for candidate in candidates(AUTO)}
+
+        def open_on(name: str) -> "Stylizer":
+            return cls._load_on(found[name], model, size_px, frame_px)
+
         if len(found) == 1:
-            (only,) = found.values()
-            return cls._load_on(only, model, size_px, frame_px)
+            (only,) = found
+            return open_on(only)
         trial_px = size_px or frame_px or _USUAL_SIZE_PX
         files = {name: file_sha256(catalog.resolve(model, name)) for name in found}
-        key = auto.choice_key(files, trial_px)
-        choice = auto.recall(key)
-        if choice is not None and choice.provider in found:
-            try:
-                stylizer = cls._load_on(found[choice.provider], model, size_px, frame_px)
-            except ProviderError:
-                auto.forget(key)  # a device was taken out, or a library
-            else:
-                stylizer._auto_notes = (str(choice),)
-                return stylizer
-        skipped: dict[str, str] = {}
-        infer_ms: dict[str, float] = {}
-        for candidate in found.values():
-            try:
-                infer_ms[candidate.name] = cls._time_on(
-                    candidate, model, size_px, frame_px, trial_px
-                )
-            except ProviderError as error:
-                skipped[candidate.name] = str(error)
-            auto.rest()
-        if not infer_ms:
-            raise ProviderError(f"no provider can run '{model}': {'; '.join(skipped.values())}")
-        choice = auto.Choice(min(infer_ms, key=infer_ms.__getitem__), infer_ms, trial_px)
-        auto.remember(key, choice)
-        stylizer = cls._load_on(found[choice.provider], model, size_px, frame_px)
-        stylizer._auto_notes = (*skipped.values(), str(choice))
+        stylizer, notes = auto.open_quickest(
+            files,
+            trial_px,
+            open_on=open_on,
+            time_on=lambda name: open_on(name)._shortest_ms(trial_px),
+            what=str(model),
+        )
+        stylizer._auto_notes = notes
         return stylizer
-
-    @classmethod
-    def _time_on(
-        cls,
-        candidate: Provider,
-        model: str | Path,
-        size_px: tuple[int, int] | None,
-        frame_px: tuple[int, int] | None,
-        trial_px: tuple[int, int],
-    ) -> float:
-        """Shortest time of the network on a provider, ms; its session is let go afterwards."""
-        stylizer = cls._load_on(candidate, model, size_px, frame_px)
-        width, height = trial_px
-        grain = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-        prepared = stylizer.prepare(grain)
-        return auto.time_runs(lambda: stylizer.infer(prepared))
 
     @classmethod
     def _load_on(
@@ -288,6 +258,13 @@ class Stylizer:
     def warm_up(self, height_px: int, width_px: int) -> None:
         """Run once on a grey frame, so that the first real one is as quick as the others."""
         self(np.full((height_px, width_px, 3), 128, np.uint8))
+
+    def _shortest_ms(self, frame_px: tuple[int, int]) -> float:
+        """Shortest time of the network for a frame of that size."""
+        width, height = frame_px
+        grain = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        prepared = self.prepare(grain)
+        return auto.time_runs(lambda: self.infer(prepared))
 
     def _weights(self, style: StyleWeights | None) -> npt.NDArray[np.float32]:
         length = self._style_length

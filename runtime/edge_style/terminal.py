@@ -1,18 +1,14 @@
-"""The show in a terminal: a status line, a preview of coloured blocks, and keys. It prints.
+"""The show in a terminal: a status line and a preview of coloured blocks. It prints.
 
 For ssh and devices without a screen. The line goes to standard error, so that pipes and `--json`
 stay clean; without a terminal nothing is written.
 """
 
-import importlib
-import os
-import select
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TextIO
 
 import cv2
 
@@ -21,6 +17,7 @@ from edge_style.sinks import Sink, StyledFrame
 from edge_style.sinks.base import Image
 from edge_style.sinks.keys import command_for
 from edge_style.sinks.overlay import figures_line
+from edge_style.terminal_keys import TerminalKeys
 
 _LINE_S = 0.5
 _PICTURE_S = 0.2
@@ -34,14 +31,14 @@ class StatusLine(Sink):
 
     Args:
         out: a terminal.
-        keys: gives the characters typed since the last call.
+        keys: gives the characters that were typed since the last call; None for none.
         clock: seconds, monotonic; a fake one in tests.
     """
 
     def __init__(
         self,
         out: TextIO,
-        keys: "TerminalKeys | None" = None,
+        keys: TerminalKeys | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._out = out
@@ -151,53 +148,3 @@ def half_blocks(image: Image, columns: int, rows: int) -> str:
             line.append(_UPPER_HALF)
         lines.append("".join(line) + "\x1b[0m\x1b[K")
     return "\r\n".join(lines) + "\r\n\x1b[J"
-
-
-class TerminalKeys:
-    """Characters as they are typed, without waiting for Enter; Ctrl-C still interrupts."""
-
-    def __init__(self, stdin: TextIO) -> None:
-        self._stdin = stdin
-        self._before: list[Any] | None = None
-
-    def open(self) -> None:
-        """Switch line editing off, where this is a terminal and ours."""
-        if sys.platform == "win32" or not self._stdin.isatty():
-            return
-        termios, tty = importlib.import_module("termios"), importlib.import_module("tty")
-        file = self._stdin.fileno()
-        try:
-            # In the background, changing the terminal would stop the process.
-            if os.tcgetpgrp(file) != os.getpgrp():
-                return
-        except OSError:
-            return  # a terminal, but not ours
-        self._before = termios.tcgetattr(file)
-        tty.setcbreak(file)
-
-    def typed(self) -> str:
-        """What was typed since the last call."""
-        if sys.platform == "win32":
-            msvcrt = importlib.import_module("msvcrt")
-            found = ""
-            while msvcrt.kbhit():
-                found += msvcrt.getwch()
-            return found
-        if self._before is None:
-            return ""
-        file = self._stdin.fileno()
-        found = ""
-        while select.select([file], [], [], 0)[0]:
-            data = os.read(file, 64)
-            if not data:
-                break
-            found += data.decode("utf-8", "ignore")
-        # An arrow key sends Esc and more, and must not quit.
-        return "" if len(found) > 1 and found.startswith("\x1b") else found
-
-    def close(self) -> None:
-        """As it was."""
-        if self._before is not None:
-            termios = importlib.import_module("termios")
-            termios.tcsetattr(self._stdin.fileno(), termios.TCSADRAIN, self._before)
-            self._before = None

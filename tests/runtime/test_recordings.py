@@ -63,6 +63,38 @@ def test_a_killed_recording_is_playable_up_to_its_last_second(tmp_path: Path, su
     assert times_s == pytest.approx(expected_s, abs=2e-3), "no hole in it"
 
 
+# Records moments of its own, 20 frames a second, and is killed behind the last one.
+KILLED = """
+import os, signal, sys
+import numpy as np
+from edge_style.sinks import StreamInfo, StyledFrame, open_sink
+sink = open_sink(sys.argv[1], StreamInfo(fps=20))
+sink.open()
+rng = np.random.default_rng(0)
+for index in range(int(sys.argv[2])):
+    sink.write(StyledFrame(rng.integers(0, 256, (96, 128, 3), np.uint8), index / 20))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+FRAGMENT_FRAMES = 10  # half a second
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".mov"])
+@pytest.mark.parametrize("frames", [61, 69, 75, 79])
+def test_a_killed_recording_loses_its_last_half_second_at_most(
+    tmp_path: Path, suffix: str, frames: int
+) -> None:
+    """Whatever the place among the keyframes, of which there is one a second."""
+    path = tmp_path / f"out{suffix}"
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path), str(frames)], check=False, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    with av.open(str(path)) as clip:
+        times_s = [frame.time for frame in clip.decode(video=0)]
+    assert times_s == pytest.approx([n / 20 for n in range(len(times_s))], abs=2e-3)
+    assert frames - FRAGMENT_FRAMES <= len(times_s) <= frames
+
+
 def level(index: int) -> int:
     """Grey of a frame of the clip."""
     return 230 - 8 * (index % 24)

@@ -1,6 +1,7 @@
 """The show in a terminal, for real: `cam` on a pseudo-terminal."""
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -10,13 +11,17 @@ import subprocess
 import sys
 import termios
 import time
+import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from edge_style import terminal_keys
 from edge_style.terminal import half_blocks
+from edge_style.terminal_keys import KeyParser, TerminalKeys
 
 MODELS = Path(__file__).parents[1] / "data" / "models"
 PATIENCE_S = 30.0
@@ -102,14 +107,150 @@ def test_a_status_line_that_hears_keys(terminal: Callable[..., Terminal], tmp_pa
     one.wait_for(lambda text: "[paused]" in text.split("\r")[-1])
     one.type(" s")
     one.wait_for(lambda _: list(tmp_path.glob("*.png")))
-    one.type("\x1b[A")  # an arrow is no Esc
     one.wait_for(lambda text: "saved" in text)
+    # An arrow is no Esc, and what is typed with it in one go is heard.
+    one.type("\x1b[A+")
+    one.wait_for(lambda text: "strength 80%" in text)
     assert one.process.poll() is None
     assert "\n" not in one.text[one.text.rindex("fps") :], "one line, written over and over"
-    one.type("q")
+    one.type("\x1b[Aq")
     one.wait_for(lambda _: ends_well(one))
     assert one.process.returncode == 0, one.text
     assert one.echoes, "the terminal is as it was"
+
+
+def test_esc_by_itself_quits(terminal: Callable[..., Terminal]) -> None:
+    one = terminal("--output", "null")
+    one.wait_for(lambda text: "fps" in text)
+    one.type("\x1b")
+    one.wait_for(lambda _: ends_well(one))
+    assert one.process.returncode == 0, one.text
+
+
+# What terminals send for keys that mean nothing here, and cut-off sequences among them.
+SEQUENCES = {
+    "arrow": "\x1b[A",
+    "arrow in application mode": "\x1bOA",
+    "arrow with Ctrl": "\x1b[1;5C",
+    "arrow with Alt, of rxvt": "\x1b\x1b[D",
+    "page up": "\x1b[5~",
+    "F1": "\x1bOP",
+    "F1 with Shift, of old terminals": "\x1bO2P",
+    "F2 of Linux's console": "\x1b[[B",
+    "F5": "\x1b[15~",
+    "keypad": "\x1bOs",
+    "a reply": "\x1b[?62;22c",
+    "the mouse": "\x1b[<0;10;20M",
+    "the window has the keyboard": "\x1b[I",
+    "cut off by another": "\x1b[1;\x1b[A",
+}
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES.values(), ids=SEQUENCES)
+def test_sequences_are_left_out_wherever_they_stand_and_are_cut(sequence: str) -> None:
+    for before, behind in (("", ""), ("s", ""), ("", "q"), ("ns", "+q"), ("A[", "[1")):
+        sent = before + sequence + behind
+        for first in range(len(sent) + 1):
+            for second in range(first, len(sent) + 1):
+                parser, pieces = KeyParser(), (sent[:first], sent[first:second], sent[second:])
+                # Less time between the pieces than it takes to be sure of Esc.
+                found = "".join(parser.parse(text, 0.03 * n) for n, text in enumerate(pieces))
+                assert found == before + behind, pieces
+                assert parser.parse("", 60.0) == "", "nothing is left of it"
+
+
+def test_all_sequences_in_a_row() -> None:
+    parser = KeyParser()
+    sent = "".join(f"{sequence}{n}" for n, sequence in enumerate(SEQUENCES.values()))
+    found = "".join(parser.parse(character, n / 1000) for n, character in enumerate(sent))
+    assert found == "".join(map(str, range(len(SEQUENCES))))
+
+
+@pytest.mark.parametrize(
+    ("sent", "typed", "later"),
+    [
+        ("\x1b", "", "\x1b"),
+        ("s\x1b", "s", "\x1b"),
+        ("\x1b[A\x1b", "", "\x1b"),
+        ("\x1b\x1b", "", "\x1b"),
+        ("\x1b[", "", "["),  # Alt with that key
+        ("\x1bO", "", "O"),
+        ("\x1bs", "s", ""),
+        ("\x1bq", "q", ""),  # Esc and q, read late, must not both be lost
+        ("\x1b[\x7f", "\x7f", ""),
+    ],
+)
+def test_esc_is_known_by_what_does_not_follow(sent: str, typed: str, later: str) -> None:
+    parser = KeyParser()
+    assert parser.parse(sent, 7.0) == typed
+    assert parser.parse("", 7.05) == "", "more may come"
+    assert parser.parse("", 7.15) == later
+    assert parser.parse("", 9.0) == "", "once"
+    assert parser.parse("q", 9.1) == "q"
+
+
+def test_what_follows_late_is_still_its_sequence() -> None:
+    """The program was busy between two looks: what waits meanwhile is read before time counts."""
+    parser = KeyParser()
+    assert parser.parse("\x1b", 0.0) == ""
+    assert parser.parse("[A", 0.9) == ""
+    assert parser.parse("\x1b[1", 1.0) == ""
+    assert parser.parse("", 1.5) == "", "nobody types that by hand"
+    assert parser.parse(";5C", 1.6) == ""
+    assert parser.parse("\x1b[1", 2.0) == ""
+    assert parser.parse("", 3.1) == "", "the rest was lost on the way"
+    assert parser.parse("q", 3.2) == "q"
+
+
+def test_keys_of_a_terminal_come_in_any_pieces() -> None:
+    master, slave = pty.openpty()
+    now_s = 0.0
+    try:
+        with os.fdopen(os.dup(slave)) as stdin:
+            keys = TerminalKeys(stdin, clock=lambda: now_s)
+            keys._before = []  # as `open` leaves it where this is the terminal of the tests
+            tty.setraw(slave)
+
+            def typed(data: bytes) -> str:
+                os.write(master, data)
+                # Everything is there at once: a pseudo-terminal is a buffer.
+                assert select.select([slave], [], [], PATIENCE_S)[0]
+                return keys.typed()
+
+            assert typed(b"s\x1b[A") == "s"
+            assert typed(b"\xc3") == ""
+            assert typed(b"\xa9q") == "\u00e9q"
+            assert typed(b"n" * 3000) == "n" * 3000
+            assert typed(b"\x1b") == ""
+            now_s = 0.2
+            assert keys.typed() == "\x1b"
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_terminal_that_is_gone_types_nothing() -> None:
+    master, slave = pty.openpty()
+    with os.fdopen(slave) as stdin:
+        keys = TerminalKeys(stdin)
+        keys._before = termios.tcgetattr(slave)
+        os.close(master)
+        assert keys.typed() == ""
+        keys.close()
+
+
+def test_arrows_on_windows_are_no_keys_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    console = SimpleNamespace(kbhit=lambda: bool(sent), getwch=lambda: sent.pop(0))
+    monkeypatch.setattr(terminal_keys.sys, "platform", "win32")
+    monkeypatch.setattr(terminal_keys.importlib, "import_module", {"msvcrt": console}.get)
+    keys = TerminalKeys(io.StringIO())
+    sent += "s\xe0Mq\x00;n"
+    assert keys.typed() == "sqn", "neither mirror nor anything else"
+    sent += "\xe0"
+    assert keys.typed() == ""
+    sent += "Mq"
+    assert keys.typed() == "q"
 
 
 def test_a_preview_in_the_terminal(terminal: Callable[..., Terminal]) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -504,10 +505,15 @@ def test_keys_and_the_mouse_work_on_the_page(browser: Browser) -> None:
         wait_for(lambda: browser.run("return document.getElementById('keys').children.length"))
         for key, field, value in (
             ("-", "strength", 0.9), ("2", "style", 1), ("b", "partner", 0), (".", "blend", 0.6),
-            ("m", "is_mirrored", True), ("v", "is_split", True), (" ", "is_paused", True),
+            ("M", "is_mirrored", True), ("v", "is_split", True), (" ", "is_paused", True),
         ):  # fmt: skip
             browser.press(key)
             wait_for(lambda field=field, value=value: getattr(show.controls, field) == value)
+        before = show.controls
+        for arrow in "\ue012\ue013\ue014\ue015":
+            browser.press(arrow)
+        browser.press("c")
+        wait_for(lambda: show.controls == replace(before, keeps_colours=True))
         wait_for(lambda: browser.run("return document.getElementById('split').checked"))
         box = browser.run(
             "const r = document.getElementById('picture').getBoundingClientRect();"

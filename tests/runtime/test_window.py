@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from edge_style.images import read_image
+from edge_style.sinks.window import character_of
 
 MODELS = Path(__file__).parents[1] / "data" / "models"
 SCREEN_PX = (1024, 768)
@@ -122,6 +123,8 @@ def start_cam(display: Display, tmp_path: Path) -> Iterator[Start]:
     def start_once(*more: str, models: str = "negative.onnx") -> "subprocess.Popen[str]":
         paths = ",".join(str(MODELS / name) for name in models.split(","))
         command = [sys.executable, "-m", "edge_style", "cam", "--model", paths, "--source", "test"]
+        # Where a test before left it, the pointer would be a part of the picture.
+        display.xdotool("mousemove", str(SCREEN_PX[0] - 1), str(SCREEN_PX[1] - 1))
         process = subprocess.Popen(
             [*command, "--provider", "cpu", "--size", "320x240", *more],
             env=display.environment,
@@ -183,6 +186,42 @@ def test_keys_pause_save_and_quit(display: Display, start_cam: Start, tmp_path: 
     assert first.shape == second.shape == (240, 320, 3)
     assert (first != second).any()
     assert len(errors.strip().split("\n")) == 3, "nothing of Qt's or OpenCV's on the terminal"
+
+
+@pytest.mark.parametrize(
+    ("key", "character"),
+    [
+        (-1, ""),
+        (ord("q"), "q"),
+        (0x1B, "\x1b"),
+        (0x10051, "Q"),  # with Shift, of GTK
+        (0xFF51, ""),  # the left arrow of X11, whose lowest byte is Q
+        (0x1FF52, ""),  # with Shift
+        (0x250000, ""),  # the left arrow of Windows
+        (0xE9, ""),
+        (0x6D1, ""),  # a Cyrillic letter
+    ],
+)
+def test_only_characters_are_keys(key: int, character: str) -> None:
+    assert character_of(key) == character
+
+
+def test_arrows_and_the_like_do_nothing(
+    display: Display, start_cam: Start, still: Path, tmp_path: Path
+) -> None:
+    process = start_cam("--source", str(still))
+    wait_for(lambda: shows(display, negative(LEFT), negative(RIGHT)), process)
+    # As their lowest bytes read: Q quit, R record, S snapshot, V split, C colours, P previous.
+    for key in ("Left", "Up", "Right", "Down", "Next", "Prior", "Insert", "Home", "F2", "Delete"):
+        display.press(key)
+        time.sleep(0.1)  # OpenCV's window keeps one key only
+    assert process.poll() is None, process.communicate()
+    display.press("m")
+    wait_for(lambda: shows(display, negative(RIGHT), negative(LEFT)), process)
+    assert [path.name for path in tmp_path.iterdir()] == [still.name]
+    display.press("q")
+    status, _, errors = finish(process)
+    assert status == 0, errors
 
 
 def stands_still(display: Display) -> bool:

@@ -14,8 +14,9 @@ Whatever ends a run - the source's end, a limit, a command, Ctrl-C, an error in 
 both slots, which ends both threads. `run_pipeline` raises the first error.
 """
 
+from edge_style.pipeline.options import PipelineOptions, Result
 from edge_style.pipeline.rate import RateController, ScaledStylizer, size_steps
-from edge_style.pipeline.run import PipelineOptions, Result, run_pipeline
+from edge_style.pipeline.run import run_pipeline
 from edge_style.pipeline.stages import PlainStylizer, StagedStylizer, list_styles
 from edge_style.pipeline.steady import Steadier
 

@@ -54,7 +54,7 @@ HELP_LINES = (
 
 
 def command_for(character: str) -> Command | None:
-    """What a key means; None if nothing."""
+    """What a key means; None if nothing. An empty character is none."""
     if character in "123456789" and character:
         return Command("style", int(character) - 1)
     return _BY_CHARACTER.get(character) or _BY_CHARACTER.get(character.lower())

@@ -89,7 +89,7 @@ class WindowSink(Sink):
         if not _is_visible():
             return [Command("quit")]
         wishes, self._drags = self._drags, []
-        command = command_for(chr(key & 0xFF)) if key >= 0 else None
+        command = command_for(character_of(key))
         return wishes if command is None else [*wishes, command]
 
     def _hear_mouse(self, _event: int, x: int, _y: int, flags: int, _data: object) -> None:
@@ -105,6 +105,16 @@ class WindowSink(Sink):
             if _is_visible():
                 cv2.destroyWindow(TITLE)
                 cv2.pollKey()
+
+
+def character_of(key: int) -> str:
+    """The character of a key as `pollKey` gives it; empty for other keys, and for -1, none.
+
+    The left arrow is 0xFF51 on X11 and must not be taken for its lowest byte, which is Q. Beyond 16
+    bits are Shift and the like with GTK, and on Windows the keys that have no character.
+    """
+    code = key & 0xFFFF
+    return chr(code) if key >= 0 and 0 < code < 0x80 else ""
 
 
 def _is_visible() -> bool:

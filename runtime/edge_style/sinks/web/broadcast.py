@@ -6,6 +6,7 @@ import time
 import cv2
 import numpy as np
 
+from edge_style.shutdown import NativeThread
 from edge_style.sinks.base import Image
 
 _QUALITY = 80
@@ -26,7 +27,7 @@ class Broadcast:
         self._encoded = 0
         self._viewers = 0
         self._is_closed = False
-        self._thread = threading.Thread(target=self._encode_all, name="web-encoder", daemon=True)
+        self._thread = NativeThread(self._encode_all, "web-encoder")
 
     def start(self) -> None:
         """Begin to encode."""

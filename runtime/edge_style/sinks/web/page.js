@@ -82,10 +82,12 @@ at("picture").addEventListener("pointermove", drag);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (["SELECT", "INPUT", "BUTTON", "SUMMARY"].includes(event.target.tagName)) return;
-  if (event.key === "f") toggleFullScreen();
-  else if (/^[1-9]$/.test(event.key)) send("style", Number(event.key) - 1);
+  if (event.key.length !== 1) return; // arrows and the like have names
+  const character = event.key.toLowerCase();
+  if (character === "f") toggleFullScreen();
+  else if (/^[1-9]$/.test(character)) send("style", Number(character) - 1);
   else {
-    const key = keys.find((one) => one.keys.includes(event.key));
+    const key = keys.find((one) => one.keys.includes(character));
     if (!key) return;
     send(key.name, key.value, key.step);
   }

@@ -1,0 +1,34 @@
+"""Which conversion a half-finished clip belongs to."""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+
+from edge_style import __version__
+from edge_style.live.options import ShowOptions
+from edge_style.sources import Source
+from edge_style.stylizer import Stylizer
+
+
+def job_of(options: ShowOptions, source: Source, stylizers: Sequence[Stylizer]) -> str:
+    """What a conversion's frames depend on, so that none goes on with another one's."""
+    files = [source.clip, *(stylizer.path for stylizer in stylizers)]
+    known = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path]
+    wanted = (
+        options.size,
+        options.stabilize,
+        options.style,
+        options.partner,
+        options.pipeline.controls,
+    )
+    text = repr((known, wanted, _versions()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _versions() -> list[str]:
+    """Of what encodes: another version's pictures may not fit to those there are."""
+    found = [__version__]
+    with suppress(PackageNotFoundError):
+        found.append(version("av"))
+    return found
