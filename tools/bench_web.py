@@ -77,27 +77,42 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for width, height in sizes:
         if width * 3 != height * 4:
             raise UsageError(f"the sample clip is 4:3, got --size {width}x{height}")
-    if options.chromium is None or not Path(options.chromium).is_file():
-        raise UsageError("there is no Chromium here: name one with --chromium")
-    site = assemble(choose_models(options.models), offline=False)
-    styles = json.loads(site.read("styles.json"))["styles"]
-    with WebServer(site, 0) as server, browser(options.chromium) as started:
-        thread = threading.Thread(target=server.serve, daemon=True)
-        thread.start()
+    with served(options.models) as (url, styles), browser(options.chromium) as started:
         for style in styles:
             for width, height in sizes:
-                query = f"?backend={options.backend}&style={style['id']}&side={height}"
+                query = f"?backend={options.backend}&style={style}&side={height}"
                 yield {
-                    "model": style["id"],
+                    "model": style,
                     "size": f"{width}x{height}",
-                    **watch(started, server.url + query, options.seconds),
+                    **watch(started, url + query, options.seconds),
                 }
-        server.stop()
 
 
 @contextmanager
-def browser(path: str) -> Iterator[Any]:
-    """Chromium, without a screen."""
+def served(models: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The page with these models: its address, and the ids of its styles."""
+    site = assemble(choose_models(models), offline=False)
+    styles = [str(style["id"]) for style in json.loads(site.read("styles.json"))["styles"]]
+    with WebServer(site, 0) as server:
+        threading.Thread(target=server.serve, daemon=True).start()
+        try:
+            yield server.url, styles
+        finally:
+            server.stop()
+
+
+@contextmanager
+def browser(path: str | None) -> Iterator[Any]:
+    """Chromium, without a screen.
+
+    Args:
+        path: of the program; None if none was found.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if path is None or not Path(path).is_file():
+        raise UsageError("there is no Chromium here: name one with --chromium")
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=path, args=list(FLAGS)) as started,

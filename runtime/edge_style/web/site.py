@@ -1,5 +1,6 @@
 """The site: the built page, the models, their list, and a service worker that knows them all."""
 
+import base64
 import hashlib
 import json
 import re
@@ -61,8 +62,8 @@ def assemble(models: Sequence[StyleModel], *, offline: bool, page: Path | None =
     folder = page or PAGE
     if not (folder / INDEX).is_file():
         raise PageNotBuiltError(
-            "the page is not built here: run 'make web' in a checkout (it needs Node.js 20.19 or "
-            "later), or install a wheel that was built after that"
+            "the page is not built here: run 'make web' in a checkout (it needs Node.js 20.19, "
+            "22.12 or later), or install a wheel that was built after that"
         )
     files: dict[str, Path | bytes] = {
         path.relative_to(folder).as_posix(): path
@@ -82,22 +83,26 @@ def _worker(site: Site) -> bytes:
     """The service worker with the site's version and files written into it."""
     script = site.read(WORKER).decode("utf-8")
     version = hashlib.sha256(script.encode())
-    kept = ["./"]
+    kept: dict[str, str] = {}
     for address in sorted(site.files):
         if address == WORKER:
             continue
-        if address.endswith(_KEPT_WHEN_USED):
-            version.update(address.encode())  # its content, or version, is in its name
-        else:
-            version.update(address.encode() + site.read(address))
-            if address != INDEX:  # kept as `./`
-                kept.append(address)
+        version.update(address.encode())
+        if not address.endswith(_KEPT_WHEN_USED):  # of those, content or version is in the name
+            checksum = _integrity(site.read(address))
+            kept["./" if address == INDEX else address] = checksum
+            version.update(checksum.encode())
     text = json.dumps({"version": version.hexdigest()[:16], "files": kept})
     # A JSON text as a JavaScript string.
     filled, count = _SITE_PLACE.subn(lambda _: json.dumps(text), script)
     if count != 1:
         raise ValueError(f"{WORKER} has {count} places for the site's files, expected one")
     return filled.encode()
+
+
+def _integrity(content: bytes) -> str:
+    """What browsers compare a file with before they take it: Subresource Integrity of the W3C."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(content).digest()).decode()
 
 
 def write_site(site: Site, folder: Path) -> int:
@@ -118,7 +123,9 @@ def write_site(site: Site, folder: Path) -> int:
             raise UsageError(
                 f"'{folder}' is not empty and holds no site of ours: name another folder"
             )
-        written = sum(_write(folder / address, site.read(address)) for address in site.files)
+        # The worker last: a browser that finds a new one fetches all the rest at once.
+        addresses = sorted(site.files, key=lambda address: address == WORKER)
+        written = sum(_write(folder / address, site.read(address)) for address in addresses)
         _remove_outdated(site, folder)
     except OSError as error:
         raise SinkError(f"cannot write '{folder}': {error.strerror or error}") from error

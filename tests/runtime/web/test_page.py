@@ -1,5 +1,6 @@
 """The page in a browser, on the server of `edge-style web`."""
 
+import base64
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 from edge_style.images import read_image, resize, write_image
 from edge_style.stylizer import Stylizer
 
-from .conftest import MODELS, PHOTO, ROOT, Visit, clip_frames, difference, served
+from .conftest import MODELS, PHOTO, ROOT, Visit, clip_frames, difference, read_png, served
 
 STARRY = ROOT / "exported" / "starry.onnx"
 SIDE_PX = 240
@@ -58,6 +59,18 @@ def paused(visitor: Visit) -> tuple[np.ndarray, np.ndarray]:
     return original(visitor), visitor.snapshot()
 
 
+def thumbnail(visitor: Visit, number: int) -> np.ndarray:
+    """A style's picture in the gallery, as it is drawn."""
+    picture = visitor.page.locator(".style img").nth(number)
+    picture.scroll_into_view_if_needed()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 160
+    drawn = picture.evaluate(
+        "image => { const c = document.createElement('canvas'); c.width = 160; c.height = 120;"
+        " c.getContext('2d').drawImage(image, 0, 0); return c.toDataURL('image/png'); }"
+    )
+    return read_png(base64.b64decode(drawn.partition(",")[2]))
+
+
 def image_command(frame: np.ndarray, model: Path, folder: Path) -> np.ndarray:
     """What `edge-style image` makes of a frame."""
     write_image(folder / "frame.png", frame)
@@ -97,7 +110,7 @@ def test_styles_are_switched(visit: Callable[..., Visit], url: str) -> None:
     assert difference(picture, 255 - frame) <= 1
     # Also while the picture stands still, with the pointer, and back.
     many = Stylizer.load(MODELS / "many.onnx", provider="cpu")
-    visitor.page.locator(".style").nth(4).click()
+    visitor.page.locator("label.style").nth(4).click()
     visitor.wait("d.style === 'many-3'")
     visitor.settle()
     assert difference(visitor.snapshot(), many(frame, [0, 0, 1])) <= 1
@@ -228,20 +241,73 @@ def test_pictures_and_models_that_are_opened(
     visitor.settle()
     many = Stylizer.load(own, provider="cpu")
     assert difference(visitor.snapshot(), many(frame, [1, 0, 0])) <= 1
-    assert visitor.page.locator(".style").count() == 8
+    assert visitor.page.locator("label.style").count() == 8
+    # It has thumbnails from the start, those of the site's own entries.
+    for number in range(3):
+        theirs, ours = thumbnail(visitor, 2 + number), thumbnail(visitor, 5 + number)
+        assert difference(theirs, ours) <= 2
 
-    for name, words in (
-        ("foreign_255.onnx", "edge-style export foreign_255.onnx"),
-        ("encoder.onnx", "does not paint"),
-        ("violating.onnx", "cannot be used"),
-    ):
-        visitor.page.set_input_files("#files", MODELS / name)
-        visitor.page.locator("#notice").get_by_text(words).wait_for()
-    # What was there before goes on.
-    assert difference(visitor.snapshot(), many(frame, [1, 0, 0])) <= 1
     (tmp_path / "notes.txt").write_text("no picture")
     visitor.page.set_input_files("#files", tmp_path / "notes.txt")
     visitor.page.get_by_text("notes.txt is no picture, clip or .onnx model").wait_for()
+
+
+def test_models_that_cannot_be_used(visit: Callable[..., Visit], url: str, tmp_path: Path) -> None:
+    visitor = visit(url + "&style=negative")
+    visitor.page.set_input_files("#files", PHOTO)
+    visitor.wait("d.source === 'picture'")
+    visitor.settle()
+    before = visitor.snapshot()
+    whole = (MODELS / "many.onnx").read_bytes()
+    # A file that says of itself what it should, and is none of it.
+    (tmp_path / "broken.onnx").write_bytes(whole.replace(b"Split", b"Spilt"))
+    # One that loads, and fails when it is to paint: it has three styles and names four.
+    names = b'["plain", "negative", "night"]', b'["plain","neg","night","dark"]'
+    assert names[0] in whole
+    (tmp_path / "lying.onnx").write_bytes(whole.replace(*names))
+    for path, words in (
+        (MODELS / "foreign_255.onnx", "edge-style export foreign_255.onnx"),
+        (MODELS / "encoder.onnx", "does not paint"),
+        (MODELS / "violating.onnx", "violating.onnx cannot be used: it does not take 'image'"),
+        (tmp_path / "broken.onnx", "broken.onnx cannot be used: "),
+        (tmp_path / "lying.onnx", "lying.onnx cannot be used: "),
+        (MODELS / "fixed.onnx", "it takes frames of 64\u00d748 only: export it without --size"),
+    ):
+        visitor.page.set_input_files("#files", path)
+        visitor.page.locator("#notice").get_by_text(words).wait_for()
+        assert visitor.page.locator("label.style").count() == 5, path.name
+    # What was there before goes on, and what is good is taken.
+    assert visitor.data("style") == "negative"
+    assert difference(visitor.snapshot(), before) == 0
+    visitor.page.set_input_files("#files", MODELS / "negative16.onnx")
+    visitor.wait("d.style?.startsWith('blob:')")
+    visitor.settle()
+    assert difference(visitor.snapshot(), before) <= 1
+
+
+def test_styles_of_one_network_blend(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit(url)
+    visitor.page.set_input_files("#files", PHOTO)
+    visitor.wait("d.source === 'picture'")
+    assert visitor.page.locator("#blend").is_hidden()  # one style only
+    visitor.page.keyboard.press("4")
+    visitor.wait("d.style === 'many-2'")
+    visitor.settle()
+    frame = original(visitor)
+    many = Stylizer.load(MODELS / "many.onnx", provider="cpu")
+    assert visitor.page.get_by_label("Towards night").is_visible()
+    visitor.set_range("blend", 40)
+    visitor.settle()
+    assert difference(visitor.snapshot(), many(frame, [0, 0.6, 0.4])) <= 1
+    assert "+ 40 % night" in visitor.page.locator("#caption").inner_text()
+    visitor.page.keyboard.press(".")
+    visitor.settle()
+    assert difference(visitor.snapshot(), many(frame, [0, 0.5, 0.5])) <= 1
+    # Another style is seen as it is.
+    visitor.page.keyboard.press("3")
+    visitor.wait("d.style === 'many-1'")
+    visitor.settle()
+    assert difference(visitor.snapshot(), frame) <= 1
 
 
 def test_nothing_leaves_the_origin(visit: Callable[..., Visit], url: str) -> None:

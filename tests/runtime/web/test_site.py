@@ -1,6 +1,8 @@
 """The site and its server, without a browser: a page of a few bytes stands for the built one."""
 
+import base64
 import contextlib
+import hashlib
 import http.client
 import json
 import re
@@ -113,6 +115,8 @@ def test_the_service_worker_keeps_what_the_page_needs_to_start(page: Path) -> No
     site = site_of(page, "negative.onnx")
     kept = kept_by(site)
     assert {"./", "assets/index-1.js", "sample.jpg", "styles.json"} <= set(kept["files"])
+    checksum = hashlib.sha256(site.read("styles.json")).digest()
+    assert kept["files"]["styles.json"] == "sha256-" + base64.b64encode(checksum).decode()
     assert not [file for file in kept["files"] if file.endswith((".onnx", ".gz", "sw.js", ".html"))]
     # Whatever changes, it is another version; if nothing does, it is the same.
     versions = {kept["version"], kept_by(site_of(page, "negative.onnx"))["version"]}
@@ -134,6 +138,22 @@ def test_a_folder_is_brought_up_to_date(page: Path, tmp_path: Path) -> None:
     assert (folder / "CNAME").is_file()
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "CNAME"]
     assert written == sum(path.stat().st_size for path in files)
+
+
+def test_the_worker_is_written_after_all_that_it_names(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    def write(target: Path, content: bytes) -> int:
+        written.append(target.name)
+        return len(content)
+
+    monkeypatch.setattr("edge_style.web.site._write", write)
+    site = site_of(page, "negative.onnx")
+    write_site(site, tmp_path / "www")
+    assert sorted(written) == sorted(Path(address).name for address in site.files)
+    assert written[-1] == "sw.js"
 
 
 def test_a_folder_of_other_things_is_left_alone(page: Path, tmp_path: Path) -> None:

@@ -89,15 +89,15 @@ def test_a_newer_site_is_offered(
     url = f"{host.origin}{SUB_PATH}/?backend=wasm"
     visitor = visit(url)
     visitor.wait("d.kept === 'true'")
-    assert visitor.page.locator(".style").count() == 4
+    assert visitor.page.locator("label.style").count() == 4
     build(tmp_path / SUB_PATH, "negative")
     from playwright.sync_api import TimeoutError as TooSlow
 
-    is_new = "() => document.querySelectorAll('.style').length === 1"
+    is_new = "() => document.querySelectorAll('label.style').length === 1"
     offered = visitor.page.get_by_role("button", name="Load it")
     visitor.page.goto(url)
     offered.wait_for()
-    assert visitor.page.locator(".style").count() == 4, "not under the visitor's hands"
+    assert visitor.page.locator("label.style").count() == 4, "not under the visitor's hands"
     for _ in range(3):
         # The button goes while the page loads itself anew.
         with contextlib.suppress(TooSlow):

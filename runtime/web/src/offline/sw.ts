@@ -12,8 +12,11 @@ declare const self: ServiceWorkerGlobalScope;
 
 interface Site {
   readonly version: string;
-  /** What the page needs to start; engine and models are kept when they are first fetched. */
-  readonly files: readonly string[];
+  /**
+   * What the page needs to start, and the checksum of each; engine and models are kept when they
+   * are first fetched.
+   */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 const site = JSON.parse("@edge-style-site@") as Site;
@@ -30,8 +33,13 @@ self.addEventListener("install", (event) => {
   event.waitUntil(
     (async () => {
       const cache = await caches.open(cacheName);
-      // Past the browser's own cache, which may hold files of an older version.
-      await cache.addAll(site.files.map((file) => new Request(file, { cache: "reload" })));
+      // Past the browser's own cache, which may hold files of an older version. A host that is
+      // being brought up to date may send them too: with a file that is not this version's nothing
+      // is kept, the version before goes on, and the next visit tries again.
+      const requests = Object.entries(site.files).map(
+        ([file, integrity]) => new Request(file, { cache: "reload", integrity }),
+      );
+      await cache.addAll(requests);
     })(),
   );
 });

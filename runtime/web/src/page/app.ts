@@ -1,22 +1,22 @@
 /** The page: commands change what is wanted, and everything follows. */
 
-import { credit, type Manifest, type Style } from "../shared/manifest.ts";
+import type { Manifest, Style } from "../shared/manifest.ts";
 import type { FromWorker } from "../shared/messages.ts";
 import { ModelFileError } from "../shared/onnx-metadata.ts";
 import type { Source } from "../sources/source.ts";
 import type { Address } from "./address.ts";
-import { type Command, FIRST_WISHES, obey, type Wishes } from "./commands.ts";
+import { type Command, FIRST_WISHES, obey, titleOf, type Wishes } from "./commands.ts";
 import { Controls } from "./controls.ts";
-import { element, fileName, saveFile } from "./dom.ts";
+import { element } from "./dom.ts";
 import { figuresText } from "./figures.ts";
 import { kindOfFile, watchDrops } from "./files.ts";
 import { toggleFullScreen } from "./full-screen.ts";
 import { Gallery } from "./gallery.ts";
+import { Keeper } from "./keeper.ts";
 import { Notice } from "./notice.ts";
 import { keepFiles } from "./offline.ts";
-import { stylesOfFile } from "./own-models.ts";
+import { openModel, requestOf } from "./own-models.ts";
 import { Player, type Shown } from "./player.ts";
-import { Recorder } from "./recorder.ts";
 import { SourceDesk } from "./source-desk.ts";
 import { watchTouch } from "./swipe.ts";
 import { threadCount } from "./threads.ts";
@@ -38,11 +38,13 @@ export class App {
   readonly #desk: SourceDesk;
   readonly #gallery: Gallery;
   readonly #controls: Controls;
+  readonly #keeper: Keeper;
   #wishes: Wishes = FIRST_WISHES;
-  #recorder: Recorder | null = null;
   #ready: Ready | null = null;
   #shown: Shown | null = null;
   #frames = 0;
+  /** Until the visitor shows something. */
+  #isWelcome = true;
 
   constructor(manifest: Manifest, address: Address, notice: Notice) {
     this.#manifest = manifest;
@@ -68,11 +70,24 @@ export class App {
         this.#onShown(shown);
       },
     });
-    this.#gallery = new Gallery(element("gallery", HTMLElement), (number) => {
-      this.#obey({ name: "style", number });
-    });
+    this.#gallery = new Gallery(
+      element("gallery", HTMLElement),
+      element("open-model", HTMLButtonElement),
+      (number) => {
+        this.#obey({ name: "style", number });
+      },
+    );
     this.#controls = new Controls((command) => {
       this.#obey(command);
+    });
+    this.#keeper = new Keeper({
+      canvas: this.#canvas,
+      notice,
+      title: () => this.#styles[this.#wishes.style]?.painting ?? "picture",
+      onRecording: (isRecording) => {
+        this.#player.holdSize(isRecording);
+        this.#showWishes();
+      },
     });
     this.#desk = new SourceDesk({
       notice,
@@ -105,7 +120,7 @@ export class App {
       void this.#openFiles([...(files.files ?? [])]);
       files.value = ""; // so that the same file can be chosen again
     });
-    for (const id of ["open-files", "open-files-too"]) {
+    for (const id of ["open-files", "open-files-too", "open-model"]) {
       element(id, HTMLButtonElement).addEventListener("click", () => {
         files.click();
       });
@@ -130,10 +145,10 @@ export class App {
   #obey(command: Command): void {
     switch (command.name) {
       case "snapshot":
-        void this.#saveSnapshot();
+        if (this.#shown) void this.#keeper.saveSnapshot();
         break;
       case "record":
-        void this.#toggleRecording();
+        if (this.#shown) void this.#keeper.toggleRecording();
         break;
       case "fullscreen":
         void toggleFullScreen(this.#stage);
@@ -142,7 +157,7 @@ export class App {
         this.#controls.showHelp();
         break;
       default:
-        this.#wish(obey(this.#wishes, command, this.#styles.length));
+        this.#wish(obey(this.#wishes, command, this.#styles));
     }
   }
 
@@ -153,20 +168,24 @@ export class App {
     if (wishes.isPaused !== before.isPaused) this.#player.setPaused(wishes.isPaused);
     if (wishes.style !== before.style) this.#requestStyle();
     this.#player.setView(wishes.view);
-    this.#controls.show(wishes, this.#recorder !== null);
+    this.#showWishes();
     this.#gallery.mark(wishes.style);
     this.#stage.dataset.paused = String(wishes.isPaused);
     this.#stage.dataset.settled = String(this.#player.isSettled);
   }
 
+  #showWishes(): void {
+    const title = titleOf(this.#wishes, this.#styles);
+    element("caption", HTMLElement).textContent = title;
+    this.#canvas.setAttribute("aria-label", `Live picture, painted as ${title}`);
+    this.#controls.show(this.#wishes, this.#styles, this.#keeper.isRecording);
+  }
+
   #requestStyle(): void {
     const style = this.#styles[this.#wishes.style];
     if (!style) return;
-    element("caption", HTMLElement).textContent = credit(style);
-    this.#canvas.setAttribute("aria-label", `Live picture, painted as ${credit(style)}`);
-    this.#notice.say(credit(style));
-    const { id, files, index, siblings } = style;
-    this.#player.requestStyle({ id, files, index, siblings });
+    this.#notice.say(titleOf(this.#wishes, this.#styles));
+    this.#player.requestStyle(requestOf(style));
   }
 
   #addStyle(style: Style): number {
@@ -196,6 +215,10 @@ export class App {
         break;
       case "failed":
         this.#fail(message.reason);
+        break;
+      case "auditioned":
+      case "refused":
+        this.#progress.hidden = true;
         break;
     }
   }
@@ -233,7 +256,8 @@ export class App {
     ]);
     // The gallery shows what is being painted, not what was hoped for.
     if (before >= 0) {
-      this.#wishes = { ...this.#wishes, style: before };
+      this.#wishes = obey(this.#wishes, { name: "style", number: before }, this.#styles);
+      this.#showWishes();
       this.#gallery.mark(before);
     }
   }
@@ -255,7 +279,11 @@ export class App {
     element("welcome", HTMLElement).hidden = source.kind !== "sample";
     element("use-camera", HTMLElement).hidden = source.kind === "camera";
     this.#player.setSource(source);
-    const view = { ...this.#wishes.view, isMirrored: source.isSelfie };
+    // The sample is half camera, half painting, so that one sees at once what the page does.
+    const isWelcome: boolean = this.#isWelcome && source.kind === "sample";
+    const isSplit = isWelcome || (this.#wishes.view.isSplit && !this.#isWelcome);
+    this.#isWelcome = isWelcome;
+    const view = { ...this.#wishes.view, isMirrored: source.isSelfie, isSplit };
     this.#wish({ ...this.#wishes, view, isPaused: false });
   }
 
@@ -266,21 +294,6 @@ export class App {
     this.#stage.dataset.style = shown.id;
     this.#stage.dataset.settled = String(this.#player.isSettled);
     this.#stage.dataset.inferMs = String(shown.inferMs ?? "");
-    for (const number of this.#gallery.thumbnailsMissing) {
-      if (this.#styles[number]?.id === shown.id) this.#takeThumbnail(number);
-    }
-  }
-
-  /** A visitor's own model has no thumbnail: its first picture becomes it. */
-  #takeThumbnail(number: number): void {
-    const small = document.createElement("canvas");
-    small.width = 160;
-    small.height = 120;
-    small.getContext("2d")?.drawImage(this.#canvas, 0, 0, small.width, small.height);
-    this.#gallery.setThumbnail(number, "data:,"); // taken; the real one comes in a moment
-    small.toBlob((blob) => {
-      if (blob) this.#gallery.setThumbnail(number, URL.createObjectURL(blob));
-    });
   }
 
   async #openFiles(files: readonly File[]): Promise<void> {
@@ -300,7 +313,7 @@ export class App {
   async #openModel(file: File): Promise<void> {
     let styles;
     try {
-      styles = await stylesOfFile(file);
+      styles = await openModel(file, this.#worker);
     } catch (error) {
       if (!(error instanceof ModelFileError)) throw error;
       this.#notice.trouble(error.message);
@@ -308,48 +321,6 @@ export class App {
     }
     const numbers = styles.map((style) => this.#addStyle(style));
     this.#obey({ name: "style", number: numbers[0] ?? 0 });
-  }
-
-  async #saveSnapshot(): Promise<void> {
-    if (!this.#shown) return;
-    const blob = await new Promise<Blob | null>((resolve) => {
-      this.#canvas.toBlob(resolve, "image/png");
-    });
-    if (!blob) return;
-    saveFile(blob, this.#fileName("png"));
-    this.#notice.say("Snapshot saved");
-  }
-
-  async #toggleRecording(): Promise<void> {
-    const running = this.#recorder;
-    if (running) {
-      this.#recorder = null;
-      this.#player.holdSize(false);
-      this.#controls.show(this.#wishes, false);
-      try {
-        const { blob, suffix } = await running.stop();
-        saveFile(blob, this.#fileName(suffix));
-        this.#notice.say("Recording saved");
-      } catch {
-        this.#notice.trouble("The recording failed: the browser wrote nothing.");
-      }
-      return;
-    }
-    if (!this.#shown) return;
-    try {
-      this.#player.holdSize(true);
-      this.#recorder = new Recorder(this.#canvas);
-      this.#notice.say("Recording");
-    } catch {
-      this.#player.holdSize(false);
-      this.#notice.trouble("This browser cannot record pages. Snapshots work.");
-    }
-    this.#controls.show(this.#wishes, this.#recorder !== null);
-  }
-
-  #fileName(suffix: string): string {
-    const name = this.#styles[this.#wishes.style]?.painting ?? "picture";
-    return fileName(name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-"), suffix, new Date());
   }
 
   #showFigures(): void {

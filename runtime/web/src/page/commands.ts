@@ -1,12 +1,18 @@
 /** What the visitor wants: keys, buttons, sliders and swipes all give commands. Nothing here draws. */
 
-import type { View } from "../shared/view.ts";
+import { credit, type Style } from "../shared/manifest.ts";
+import { partnerOf, type Sibling } from "../shared/siblings.ts";
+import { PLAIN_VIEW, type View } from "../shared/view.ts";
 
 export type Command =
   | { readonly name: "style"; readonly number: number }
   | { readonly name: "next" | "previous" }
   | { readonly name: "pause" | "colours" | "mirror" | "split" }
-  | { readonly name: "strength" | "edge"; readonly share: number; readonly isStep?: boolean }
+  | {
+      readonly name: "strength" | "edge" | "blend";
+      readonly share: number;
+      readonly isStep?: boolean;
+    }
   | { readonly name: "snapshot" | "record" | "fullscreen" | "help" };
 
 /** What is wanted now. Never changed: a command makes another one. */
@@ -17,24 +23,18 @@ export interface Wishes {
   readonly style: number;
 }
 
-export const FIRST_WISHES: Wishes = {
-  view: { strength: 1, keepsColours: false, isMirrored: false, isSplit: false, edge: 0.5 },
-  isPaused: false,
-  style: 0,
-};
+export const FIRST_WISHES: Wishes = { view: PLAIN_VIEW, isPaused: false, style: 0 };
 
 /** What is wanted after a command. One that makes no sense here changes nothing. */
-export function obey(wishes: Wishes, command: Command, styles: number): Wishes {
+export function obey(wishes: Wishes, command: Command, styles: readonly Sibling[]): Wishes {
   const { view } = wishes;
   switch (command.name) {
     case "style":
-      return command.number >= 0 && command.number < styles
-        ? { ...wishes, style: command.number }
-        : wishes;
+      return choose(wishes, command.number, styles);
     case "next":
-      return styles > 0 ? { ...wishes, style: (wishes.style + 1) % styles } : wishes;
+      return choose(wishes, (wishes.style + 1) % styles.length, styles);
     case "previous":
-      return styles > 0 ? { ...wishes, style: (wishes.style + styles - 1) % styles } : wishes;
+      return choose(wishes, (wishes.style + styles.length - 1) % styles.length, styles);
     case "pause":
       return { ...wishes, isPaused: !wishes.isPaused };
     case "colours":
@@ -44,7 +44,9 @@ export function obey(wishes: Wishes, command: Command, styles: number): Wishes {
     case "split":
       return { ...wishes, view: { ...view, isSplit: !view.isSplit } };
     case "strength":
-    case "edge": {
+    case "edge":
+    case "blend": {
+      if (command.name === "blend" && partnerOf(styles, wishes.style) === null) return wishes;
       const old = command.isStep ? view[command.name] : 0;
       // Ten steps of 0.1 have to arrive at 1.
       const share = Math.round(Math.min(1, Math.max(0, old + command.share)) * 1e4) / 1e4;
@@ -56,4 +58,24 @@ export function obey(wishes: Wishes, command: Command, styles: number): Wishes {
     case "help":
       return wishes;
   }
+}
+
+/** A chosen style is seen as it is: what was blended into another one is gone. */
+function choose(wishes: Wishes, number: number, styles: readonly Sibling[]): Wishes {
+  if (!(number >= 0 && number < styles.length) || number === wishes.style) return wishes;
+  return { ...wishes, style: number, view: { ...wishes.view, blend: 0 } };
+}
+
+/** What is being painted, for people: `Rain, Ann, 1889 + 30 % Snow, Ann, 1890`. */
+export function titleOf(wishes: Wishes, styles: readonly Style[]): string {
+  const style = styles[wishes.style];
+  if (!style) return "";
+  const partner = styles[partnerOf(styles, wishes.style) ?? -1];
+  if (!partner || wishes.view.blend === 0) return credit(style);
+  return `${credit(style)} + ${percent(wishes.view.blend)} ${credit(partner)}`;
+}
+
+/** `30 %`. */
+export function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }

@@ -1,6 +1,8 @@
 /** Buttons and sliders: they give commands, and show what is wanted. */
 
-import type { Command, Wishes } from "./commands.ts";
+import type { Style } from "../shared/manifest.ts";
+import { partnerOf } from "../shared/siblings.ts";
+import { type Command, percent, type Wishes } from "./commands.ts";
 import { element } from "./dom.ts";
 import { commandForKey, KEY_HELP } from "./keys.ts";
 
@@ -18,9 +20,11 @@ const BUTTONS: readonly (readonly [string, Command])[] = [
 ];
 
 export class Controls {
-  readonly #strength = element("strength", HTMLInputElement);
-  readonly #strengthText = element("strength-text", HTMLOutputElement);
-  readonly #edge = element("edge", HTMLInputElement);
+  readonly #strength = new Slider("strength");
+  readonly #edge = new Slider("edge");
+  readonly #blend = new Slider("blend");
+  readonly #blendRow = element("blend-row", HTMLElement);
+  readonly #partner = element("partner", HTMLElement);
   readonly #edgeRow = element("edge-row", HTMLElement);
   readonly #helpDialog = element("help-dialog", HTMLDialogElement);
 
@@ -30,12 +34,7 @@ export class Controls {
         onCommand(command);
       });
     }
-    this.#strength.addEventListener("input", () => {
-      onCommand({ name: "strength", share: this.#strength.valueAsNumber / 100 });
-    });
-    this.#edge.addEventListener("input", () => {
-      onCommand({ name: "edge", share: this.#edge.valueAsNumber / 100 });
-    });
+    for (const slider of [this.#strength, this.#edge, this.#blend]) slider.watch(onCommand);
     document.addEventListener("keydown", (event) => {
       if (this.#helpDialog.open) return;
       const command = commandForKey({
@@ -53,16 +52,19 @@ export class Controls {
   }
 
   /** Show what is wanted. */
-  show(wishes: Wishes, isRecording: boolean): void {
+  show(wishes: Wishes, styles: readonly Style[], isRecording: boolean): void {
     const { view } = wishes;
+    const partner = styles[partnerOf(styles, wishes.style) ?? -1];
+    this.#blendRow.hidden = !partner;
+    this.#partner.textContent = partner?.painting ?? "";
+    this.#blend.show(view.blend);
     press("pause", wishes.isPaused);
     press("colours", view.keepsColours);
     press("mirror", view.isMirrored);
     press("split", view.isSplit);
     press("record", isRecording);
-    this.#strength.value = String(Math.round(view.strength * 100));
-    this.#strengthText.value = `${Math.round(view.strength * 100)} %`;
-    this.#edge.value = String(Math.round(view.edge * 100));
+    this.#strength.show(view.strength);
+    this.#edge.show(view.edge);
     this.#edgeRow.hidden = !view.isSplit;
   }
 
@@ -82,6 +84,30 @@ export class Controls {
       return row;
     });
     element("keys", HTMLTableSectionElement).replaceChildren(...rows);
+  }
+}
+
+/** A slider for a share, and its number beside it. */
+class Slider {
+  readonly #name: "strength" | "edge" | "blend";
+  readonly #input: HTMLInputElement;
+  readonly #text: HTMLOutputElement;
+
+  constructor(name: "strength" | "edge" | "blend") {
+    this.#name = name;
+    this.#input = element(name, HTMLInputElement);
+    this.#text = element(`${name}-text`, HTMLOutputElement);
+  }
+
+  watch(onCommand: OnCommand): void {
+    this.#input.addEventListener("input", () => {
+      onCommand({ name: this.#name, share: this.#input.valueAsNumber / 100 });
+    });
+  }
+
+  show(share: number): void {
+    this.#input.value = String(Math.round(share * 100));
+    this.#text.value = percent(share);
   }
 }
 

@@ -2,14 +2,22 @@
 
 import { credit, type Style } from "../shared/manifest.ts";
 
+/** Styles that have a key of their own. */
+const KEYS = 9;
+
 export class Gallery {
-  readonly #list: HTMLElement;
+  /** What stands behind the styles: the way to one's own. */
+  readonly #end: HTMLElement;
   readonly #onChoose: (number: number) => void;
   readonly #inputs: HTMLInputElement[] = [];
 
-  constructor(list: HTMLElement, onChoose: (number: number) => void) {
-    this.#list = list;
+  constructor(list: HTMLElement, end: HTMLElement, onChoose: (number: number) => void) {
+    this.#end = end;
     this.#onChoose = onChoose;
+    const scroll = (event: WheelEvent): void => {
+      scrollAcross(list, event);
+    };
+    list.addEventListener("wheel", scroll, { passive: false });
   }
 
   /** Add a style at the end. */
@@ -26,6 +34,9 @@ export class Gallery {
     input.addEventListener("change", () => {
       this.#onChoose(number);
     });
+    const key = document.createElement("kbd");
+    key.textContent = number < KEYS ? String(number + 1) : "";
+    key.ariaHidden = "true"; // help says it, and a name should be a name
     const picture = document.createElement("img");
     picture.alt = "";
     picture.width = 160;
@@ -37,8 +48,8 @@ export class Gallery {
     const painter = document.createElement("span");
     painter.className = "painter";
     painter.textContent = [style.artist, style.year].filter((part) => part !== "").join(", ");
-    label.append(input, picture, painting, painter);
-    this.#list.append(label);
+    label.append(input, picture, key, painting, painter);
+    this.#end.before(label);
     this.#inputs.push(input);
   }
 
@@ -54,16 +65,12 @@ export class Gallery {
       behavior: isSmooth ? "smooth" : "auto",
     });
   }
+}
 
-  /** Give a style a picture of its own. */
-  setThumbnail(number: number, url: string): void {
-    const picture = this.#inputs[number]?.parentElement?.querySelector("img");
-    if (picture) picture.src = url;
-  }
-
-  get thumbnailsMissing(): number[] {
-    return [...this.#inputs.keys()].filter(
-      (number) => !this.#inputs[number]?.parentElement?.querySelector("img")?.hasAttribute("src"),
-    );
-  }
+/** A mouse wheel turns up and down only; over a strip that goes across, it moves that. */
+function scrollAcross(list: HTMLElement, event: WheelEvent): void {
+  if (event.ctrlKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return;
+  const before = list.scrollLeft;
+  list.scrollLeft += event.deltaY;
+  if (list.scrollLeft !== before) event.preventDefault();
 }

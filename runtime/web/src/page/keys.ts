@@ -26,6 +26,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   "+": { name: "strength", share: 0.1, isStep: true },
   "=": { name: "strength", share: 0.1, isStep: true },
   "-": { name: "strength", share: -0.1, isStep: true },
+  ".": { name: "blend", share: 0.1, isStep: true },
+  ",": { name: "blend", share: -0.1, isStep: true },
 };
 
 /** For help: what each key does. */
@@ -33,6 +35,7 @@ export const KEY_HELP: readonly (readonly [string, string])[] = [
   ["n, p", "next and previous style"],
   ["1 to 9", "that style"],
   ["+, -", "strength"],
+  [". and ,", "blend with the next style, where one network has many"],
   ["c", "the camera's own colours"],
   ["m", "mirror"],
   ["v", "split view: camera on the left"],

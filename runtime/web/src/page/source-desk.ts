@@ -42,7 +42,7 @@ export class SourceDesk {
 
   /** The clip that needs nobody's permission. */
   async openSample(): Promise<void> {
-    await this.#open((onFrame) => SampleSource.open("sample.jpg", onFrame));
+    await this.#open((onFrame) => SampleSource.open(onFrame));
   }
 
   /** @param id of a camera; empty for the one that faces the visitor. */

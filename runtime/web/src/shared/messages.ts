@@ -27,6 +27,12 @@ export type ToWorker =
       readonly preferences: Manifest["preferences"];
     }
   | { readonly kind: "style"; readonly style: StyleRequest }
+  /** Whether a visitor's own model paints: all its styles are to paint the sample. */
+  | {
+      readonly kind: "audition";
+      readonly styles: readonly StyleRequest[];
+      readonly sample: ImageBitmap;
+    }
   | {
       readonly kind: "frame";
       readonly frame: VideoFrame | ImageBitmap;
@@ -71,6 +77,10 @@ export type FromWorker =
     }
   /** A style could not be loaded: the one before goes on. */
   | { readonly kind: "style-failed"; readonly id: string; readonly reason: string }
+  /** A visitor's own model paints; `id` is that of its first style. Pictures are JPEG, in order. */
+  | { readonly kind: "auditioned"; readonly id: string; readonly thumbnails: readonly Blob[] }
+  /** It does not. */
+  | { readonly kind: "refused"; readonly id: string; readonly reason: string }
   /** A frame was lost. */
   | { readonly kind: "frame-failed"; readonly reason: string }
   /** Nothing can run here. */

@@ -8,6 +8,9 @@
 import { panView } from "./pan-path.ts";
 import type { OnFrame, Source } from "./source.ts";
 
+/** The photo, which the build puts beside the page. */
+export const SAMPLE_URL = "sample.jpg";
+
 const SIZE = { width: 640, height: 480 };
 const ROUND_MS = 8000;
 const FRAME_MS = 1000 / 30;
@@ -31,9 +34,8 @@ export class SampleSource implements Source {
     }, FRAME_MS);
   }
 
-  /** @param url of the photo. */
-  static async open(url: string, onFrame: OnFrame): Promise<SampleSource> {
-    const response = await fetch(url);
+  static async open(onFrame: OnFrame): Promise<SampleSource> {
+    const response = await fetch(SAMPLE_URL);
     const photo = await createImageBitmap(await response.blob());
     const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
     return new SampleSource(photo, isStill, onFrame);

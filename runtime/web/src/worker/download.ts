@@ -1,5 +1,8 @@
 /** Fetching larger files: progress, and unpacking what is compressed. */
 
+/** A file cannot be had; the message names it. */
+export class DownloadError extends Error {}
+
 /** Told the share that has arrived, 0..1. */
 export type OnProgress = (share: number) => void;
 
@@ -10,17 +13,19 @@ const GZIP_MAGIC = [0x1f, 0x8b];
  *
  * Whether it is compressed is told by its first bytes: some hosts unpack `.gz` on the way.
  *
- * @throws Error it cannot be had; the message names it.
+ * @throws DownloadError it cannot be had.
  */
 export async function download(url: URL, onProgress: OnProgress): Promise<ArrayBuffer> {
   let response;
   try {
     response = await fetch(url);
   } catch {
-    throw new Error(`${fileName(url)} cannot be fetched: is the connection gone?`);
+    throw new DownloadError(`${fileName(url)} cannot be fetched: is the connection gone?`);
   }
   if (!response.ok || !response.body) {
-    throw new Error(`${fileName(url)} cannot be fetched: the server answered ${response.status}`);
+    throw new DownloadError(
+      `${fileName(url)} cannot be fetched: the server answered ${response.status}`,
+    );
   }
   const total = Number(response.headers.get("Content-Length") ?? 0);
   const parts: Uint8Array<ArrayBuffer>[] = [];

@@ -5,9 +5,13 @@ import type { InferenceSession } from "onnxruntime-web";
 import { CHANNELS, INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME } from "../shared/contract.ts";
 import type { ModelFile } from "../shared/manifest.ts";
 import type { Size } from "../shared/messages.ts";
+import { type Sibling, styleWeights } from "../shared/siblings.ts";
 import type { Engine } from "./engine.ts";
 
 const TRIAL_SIDE_PX = 64;
+
+/** A model is not what the page runs, on whatever engine; the message says what it should be. */
+export class ContractError extends Error {}
 
 export class Network {
   readonly file: ModelFile;
@@ -23,29 +27,28 @@ export class Network {
   /**
    * Load a file, and run it once where an engine may start well and fail at the first frame.
    *
-   * @throws Error the engine does not take it, or it violates the contract.
+   * @param style one of its styles.
+   * @throws ContractError the model is not what the page runs.
+   * @throws Error the engine does not take it.
    */
   static async load(
     file: ModelFile,
     data: ArrayBuffer,
     engine: Engine,
-    siblings: number,
+    style: Sibling,
   ): Promise<Network> {
     const session = await engine.ort.InferenceSession.create(new Uint8Array(data), engine.options);
-    if (!isPicture(session.inputMetadata, INPUT_NAME)) {
+    const problem = contractProblem(session, style);
+    if (problem !== null) {
       await session.release();
-      throw new Error("the model does not take 'image' as uint8 [1, H, W, 3]");
-    }
-    if (!isPicture(session.outputMetadata, OUTPUT_NAME)) {
-      await session.release();
-      throw new Error("the model does not give 'stylized' as uint8 [1, H, W, 3]");
+      throw new ContractError(problem);
     }
     const network = new Network(file, engine, session);
     if (engine.backend === "webgpu") {
       const size = { width: TRIAL_SIDE_PX, height: TRIAL_SIDE_PX };
       const grey = new Uint8Array(TRIAL_SIDE_PX * TRIAL_SIDE_PX * 3).fill(128);
       try {
-        await network.run(grey, size, 0, siblings);
+        await network.run(grey, size, styleWeights(style, 0));
       } catch (error) {
         await network.release();
         throw error;
@@ -54,22 +57,17 @@ export class Network {
     return network;
   }
 
-  /** Stylize a frame [H, W, 3] of 16 pixels or more a side: the same size. */
-  async run(
-    rgb: Uint8Array,
-    size: Size,
-    index: number | null,
-    siblings: number,
-  ): Promise<Uint8Array> {
+  /**
+   * Stylize a frame [H, W, 3] of 16 pixels or more a side: the same size.
+   *
+   * @param weights over the network's styles; null if it has one.
+   */
+  async run(rgb: Uint8Array, size: Size, weights: Float32Array | null): Promise<Uint8Array> {
     const { Tensor } = this.engine.ort;
     const feeds: Record<string, InferenceSession.OnnxValueMapType[string]> = {
       [INPUT_NAME]: new Tensor("uint8", rgb, [1, size.height, size.width, CHANNELS]),
     };
-    if (this.#session.inputNames.includes(STYLE_INPUT_NAME)) {
-      const weights = new Float32Array(siblings);
-      weights[index ?? 0] = 1;
-      feeds[STYLE_INPUT_NAME] = new Tensor("float32", weights, [siblings]);
-    }
+    if (weights) feeds[STYLE_INPUT_NAME] = new Tensor("float32", weights, [weights.length]);
     const results = await this.#session.run(feeds);
     const data = results[OUTPUT_NAME]?.data;
     if (!(data instanceof Uint8Array) || data.length !== rgb.length) {
@@ -83,14 +81,40 @@ export class Network {
   }
 }
 
+/** What the page cannot do with a model; null if it can run it. */
+function contractProblem(session: InferenceSession, { index }: Sibling): string | null {
+  if (!isPicture(session.inputMetadata, INPUT_NAME)) {
+    return "it does not take 'image' as uint8 [1, H, W, 3]";
+  }
+  if (!isPicture(session.outputMetadata, OUTPUT_NAME)) {
+    return "it does not give 'stylized' as uint8 [1, H, W, 3]";
+  }
+  const [, height, width] = tensorNamed(session.inputMetadata, INPUT_NAME)?.shape ?? [];
+  if (typeof height === "number" || typeof width === "number") {
+    return `it takes frames of ${width}×${height} only: export it without --size`;
+  }
+  const takesStyle = session.inputNames.includes(STYLE_INPUT_NAME);
+  if (takesStyle && index === null)
+    return "it wants a style that another model reads off a painting";
+  if (!takesStyle && index !== null) return "it names many styles and takes none";
+  return null;
+}
+
 /** Whether a model has a tensor of that name for pictures as the contract wants them. */
 function isPicture(infos: readonly InferenceSession.ValueMetadata[], name: string): boolean {
-  const info = infos.find((candidate) => candidate.name === name);
+  const info = tensorNamed(infos, name);
   return (
-    info?.isTensor === true &&
-    info.type === "uint8" &&
+    info?.type === "uint8" &&
     info.shape.length === 4 &&
     info.shape[0] === 1 &&
     info.shape[3] === CHANNELS
   );
+}
+
+function tensorNamed(
+  infos: readonly InferenceSession.ValueMetadata[],
+  name: string,
+): InferenceSession.TensorValueMetadata | null {
+  const info = infos.find((candidate) => candidate.name === name);
+  return info?.isTensor ? info : null;
 }

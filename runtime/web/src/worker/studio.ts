@@ -2,9 +2,9 @@
 
 import { chooseFile, type BackendName, type Manifest, type ModelFile } from "../shared/manifest.ts";
 import type { StyleRequest } from "../shared/messages.ts";
-import { download } from "./download.ts";
+import { download, DownloadError } from "./download.ts";
 import { type Engine, startWasm, startWebGpu } from "./engine.ts";
-import { Network } from "./network.ts";
+import { ContractError, Network } from "./network.ts";
 
 /** How many networks stay loaded, so that going back and forth between styles is instant. */
 const KEPT = 4;
@@ -51,23 +51,33 @@ export class Studio {
       this.#networks.set(file.url, kept);
       return kept;
     }
-    const data = await download(new URL(file.url, this.#options.site), (share) => {
-      this.#options.onProgress("style", share);
-    });
-    let network;
     try {
-      network = await Network.load(file, data, engine, style.siblings);
+      return await this.#load(file, engine, style);
     } catch (error) {
+      if (error instanceof ContractError || error instanceof DownloadError) throw error;
       return this.#fallBack(engine, style, error);
     }
-    this.#networks.set(file.url, network);
-    await this.#releaseOldest();
-    return network;
+  }
+
+  /** Let go of a network. */
+  async forget(network: Network): Promise<void> {
+    this.#networks.delete(network.file.url);
+    await network.release();
   }
 
   /** After a frame was lost: the same style on WebAssembly, if it was not there already. */
   async recover(network: Network, style: StyleRequest, error: unknown): Promise<Network> {
     return this.#fallBack(network.engine, style, error);
+  }
+
+  async #load(file: ModelFile, engine: Engine, style: StyleRequest): Promise<Network> {
+    const data = await download(new URL(file.url, this.#options.site), (share) => {
+      this.#options.onProgress("style", share);
+    });
+    const network = await Network.load(file, data, engine, style);
+    this.#networks.set(file.url, network);
+    await this.#releaseOldest();
+    return network;
   }
 
   #fileFor(style: StyleRequest, engine: Engine): ModelFile | null {
@@ -80,10 +90,17 @@ export class Studio {
 
   async #fallBack(engine: Engine, style: StyleRequest, error: unknown): Promise<Network> {
     if (engine.backend === "wasm" || this.#options.backend !== "auto") throw error;
+    const wasm = await this.#startWasm();
+    const file = this.#fileFor(style, wasm);
+    if (!file) throw error;
+    const others = [...this.#networks.keys()];
+    const network = await this.#load(file, wasm, style);
+    // Only now: a model that runs nowhere must not cost the others their device.
+    for (const url of others) this.#networks.delete(url); // not released: a lost device is silent
+    this.#networks.set(file.url, network);
+    this.#engine = Promise.resolve(wasm);
     this.#note = `WebGPU was left: ${messageOf(error)}`;
-    this.#networks.clear(); // not released: a lost device answers no more
-    this.#engine = this.#startWasm();
-    return this.open(style);
+    return network;
   }
 
   async #start(): Promise<Engine> {

@@ -1,7 +1,9 @@
 /** The worker: frames in, pictures out, one message after another. */
 
 import type { FromWorker, StyleRequest, ToWorker } from "../shared/messages.ts";
+import { styleWeights } from "../shared/siblings.ts";
 import type { View } from "../shared/view.ts";
+import { audition } from "./audition.ts";
 import { Easel } from "./easel.ts";
 import type { Network } from "./network.ts";
 import { messageOf, Studio } from "./studio.ts";
@@ -11,8 +13,8 @@ declare const self: DedicatedWorkerGlobalScope;
 let studio: Studio | null = null;
 let network: Network | null = null;
 let style: StyleRequest | null = null;
-/** Style of the picture on the easel. */
-let paintedId = "";
+/** What painted the picture on the easel. */
+let painted = { id: "", blend: 0 };
 let easel: Easel | null = null;
 
 function say(message: FromWorker, transfer: Transferable[] = []): void {
@@ -33,6 +35,9 @@ async function obey(message: ToWorker): Promise<void> {
     case "style":
       await choose(message.style);
       break;
+    case "audition":
+      await tryOut(message);
+      break;
     case "frame":
       await stylize(message);
       break;
@@ -48,6 +53,19 @@ async function choose(wanted: StyleRequest): Promise<void> {
     adopt(await studio.open(wanted), wanted);
   } catch (error) {
     say({ kind: "style-failed", id: wanted.id, reason: messageOf(error) });
+  }
+}
+
+async function tryOut({ styles, sample }: Extract<ToWorker, { kind: "audition" }>): Promise<void> {
+  const id = styles[0]?.id ?? "";
+  try {
+    if (!studio) throw new Error("no audition before the start");
+    const thumbnails = await audition(studio, styles, sample, (share) => {
+      say({ kind: "loading", what: "style", share });
+    });
+    say({ kind: "auditioned", id, thumbnails });
+  } catch (error) {
+    say({ kind: "refused", id, reason: messageOf(error) });
   }
 }
 
@@ -74,14 +92,16 @@ async function stylize(message: Extract<ToWorker, { kind: "frame" }>): Promise<v
   } finally {
     message.frame.close(); // cameras have few buffers: they stop when frames are held
   }
-  const inferMs = await paint();
+  const inferMs = await paint(message.view.blend);
   show(message, inferMs, startMs, message.capturedMs);
 }
 
-/** Show the last frame once more; the network runs only if another style painted it. */
+/** Show the last frame once more; the network runs only if another style or blend painted it. */
 async function repeat(message: Extract<ToWorker, { kind: "again" }>): Promise<void> {
   const startMs = performance.now();
-  const inferMs = paintedId === style?.id ? null : await paint();
+  const { blend } = message.view;
+  const isPainted = painted.id === style?.id && painted.blend === blend;
+  const inferMs = isPainted ? null : await paint(blend);
   show(message, inferMs, startMs, null);
 }
 
@@ -94,26 +114,27 @@ function show(
   if (!easel) return;
   const picture = easel.show(view);
   const workMs = performance.now() - startMs;
-  say({ kind: "picture", picture, id: paintedId, wish, inferMs, workMs, capturedMs }, [picture]);
+  say({ kind: "picture", picture, id: painted.id, wish, inferMs, workMs, capturedMs }, [picture]);
 }
 
 /** Run the network on what is on the easel. Returns the time that it took, in ms. */
-async function paint(): Promise<number> {
+async function paint(blend: number): Promise<number> {
   if (!easel || !network || !style || !studio) throw new Error("no style yet");
   const rgb = easel.frameRgb();
   const { size } = easel;
-  let painted;
+  const weights = styleWeights(style, blend);
+  let picture;
   let startMs = performance.now();
   try {
-    painted = await network.run(rgb, size, style.index, style.siblings);
+    picture = await network.run(rgb, size, weights);
   } catch (error) {
     adopt(await studio.recover(network, style, error), style);
     startMs = performance.now();
-    painted = await network.run(rgb, size, style.index, style.siblings);
+    picture = await network.run(rgb, size, weights);
   }
   const inferMs = performance.now() - startMs;
-  easel.paint(painted);
-  paintedId = style.id;
+  easel.paint(picture);
+  painted = { id: style.id, blend };
   return inferMs;
 }
 
