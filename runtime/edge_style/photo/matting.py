@@ -35,8 +35,8 @@ LAMBDA = 1e-4
 # Variance added to the windows' covariances, on the scale 0..1: what counts as flat.
 EPSILON = 1e-7
 _WINDOW_PX = 9
-# Residual, relative to the right side, at which the picture is exact to a twentieth of a level.
-_TOLERANCE = 1e-7
+# Residual, relative to the right side, at which the picture is exact to a fiftieth of a level.
+_TOLERANCE = 1e-4
 _MAX_ITERATIONS = 5000
 
 
