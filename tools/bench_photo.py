@@ -66,7 +66,6 @@ def make_all(
         "exact": full("exact"),
         "fast": full("fast"),
         "live": Look(LookChoice.read(path), in_background=False).apply(photo),
-        "live, networks": Look(LookChoice.read(path, networks), in_background=False).apply(photo),
     }
 
 
@@ -101,7 +100,10 @@ def score(options: argparse.Namespace, networks: PhotoNetworks) -> dict[str, obj
         if options.pictures:
             for name, picture in made.items():
                 write_image(options.pictures / f"{photo_path.stem}-{name}.png", picture)
-        print(f"{photo_path.name} done", file=sys.stderr)
+        shown = {
+            name: (found["structure"][-1], found["style"][-1]) for name, found in results.items()
+        }
+        print(f"{photo_path.name}: {shown}", file=sys.stderr)
     if options.sheet:
         sheet = contact_sheet(rows, _SHEET, labels, cell_px=options.cell)
         write_image(options.sheet, sheet, quality=85)

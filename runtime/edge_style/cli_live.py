@@ -13,12 +13,13 @@ import typer
 from edge_style.cli_common import (
     JsonOption,
     LiveSizeOption,
-    ModelOption,
+    LookOption,
+    OptionalModelOption,
     ProviderOption,
+    chosen_models,
     note,
     note_start,
     print_json,
-    split_models,
 )
 from edge_style.errors import SinkError, SourceError, UsageError
 
@@ -65,7 +66,7 @@ StabilizeOption = Annotated[
 
 
 def cam(
-    model: ModelOption,
+    model: OptionalModelOption = None,
     source: Annotated[
         str,
         typer.Option(
@@ -104,6 +105,7 @@ def cam(
     blend: BlendOption = None,
     strength: StrengthOption = 1.0,
     keep_colours: ColoursOption = False,
+    look: LookOption = None,
     stabilize: StabilizeOption = False,
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Change left and right, as a mirror does.")
@@ -191,7 +193,7 @@ def cam(
         shows_figures=figures,
     )
     options = ShowOptions(
-        models=split_models(model),
+        models=chosen_models(model, look),
         source=source,
         outputs=output or (["null"] if preview else ["window"]),
         provider=provider,
@@ -200,6 +202,7 @@ def cam(
         style=style,
         partner=partner,
         target_fps=fps,
+        look=look,
         stabilize=stabilize,
         reconnect=not no_reconnect,
         token=token,
@@ -242,7 +245,6 @@ def _parse_blend(text: str | None) -> tuple[str | None, float]:
 
 def video(
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", show_default=False)],
-    model: ModelOption,
     output: Annotated[
         str,
         typer.Option(
@@ -252,12 +254,14 @@ def video(
             "them a folder, in which those that are there already are left alone.",
         ),
     ],
+    model: OptionalModelOption = None,
     size: LiveSizeOption = None,
     provider: ProviderOption = "auto",
     style: StyleOption = None,
     blend: BlendOption = None,
     strength: StrengthOption = 1.0,
     keep_colours: ColoursOption = False,
+    look: LookOption = None,
     stabilize: StabilizeOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -267,7 +271,7 @@ def video(
     from edge_style.live import ShowOptions
     from edge_style.pipeline import PipelineOptions
 
-    models = split_models(model)
+    models = chosen_models(model, look)
     if len(models) > 1:
         raise UsageError(f"a clip takes one style, --model names {len(models)}")
     partner, share = _parse_blend(blend)
@@ -282,6 +286,7 @@ def video(
         is_conversion=True,
         style=style,
         partner=partner,
+        look=look,
         stabilize=stabilize,
         pipeline=PipelineOptions(pace=False, drop=False, controls=controls),
     )

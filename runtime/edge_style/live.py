@@ -18,6 +18,8 @@ from edge_style import __version__
 from edge_style.batch import BatchSize
 from edge_style.controls import Command, Controls, find_style, obey
 from edge_style.errors import SourceError, UsageError
+from edge_style.photo import NO_PAINTING
+from edge_style.photo.wrapped import NoPainting, open_look
 from edge_style.pipeline import (
     PipelineOptions,
     RateController,
@@ -50,6 +52,7 @@ class ShowOptions:
         snapshots: folder for the snapshots and recordings that are asked for while it runs.
         style: name of the style to begin with, the first if None.
         partner: name of the style that is blended in.
+        look: a reference whose light all pictures get, or a .cube table; None for none.
         stabilize: take flicker out of the pictures.
         reconnect: open a camera or stream again when it breaks down.
         token: what viewers of an http:// output must know.
@@ -67,6 +70,7 @@ class ShowOptions:
     style: str | None = None
     partner: str | None = None
     target_fps: float | None = None
+    look: Path | None = None
     stabilize: bool = False
     reconnect: bool = True
     token: str | None = None
@@ -95,7 +99,7 @@ class Show:
         self._more_sinks = more_sinks
         self._rate: RateController | None = None
         self._result = Result()
-        self._stylizers: list[Stylizer] = []
+        self._stylizers: list[Stylizer | NoPainting] = []
         self.total_frames: int | None = None
         self.resumed_frames = 0
 
@@ -122,12 +126,12 @@ class Show:
             self._note(source.description)
             self.total_frames = source.frame_count
             if self._options.is_conversion:
-                networks = self._load(source)
+                networks = self._with_look(self._load(source))
                 sinks = self._make_sinks(source)
                 self._go_on(source, sinks)
             else:
                 sinks = self._make_sinks(source)
-                networks = self._load(source)
+                networks = self._with_look(self._load(source))
             try:
                 with ExitStack() as stack:
                     for sink in sinks:
@@ -178,7 +182,9 @@ class Show:
 
     def _job(self, source: Source) -> str:
         """What a conversion's frames depend on, so that none goes on with another one's."""
+        look = self._options.look
         files = [source.clip, *(stylizer.path for stylizer in self._stylizers)]
+        files += [look] if look is not None and look.is_file() else []
         known = [
             (str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path
         ]
@@ -204,6 +210,11 @@ class Show:
     def _load(self, source: Source) -> Sequence[StagedStylizer]:
         size_px = _network_size(BatchSize.parse(self._options.size), source)
         is_adaptive = self._options.target_fps is not None
+        if NO_PAINTING in self._options.models:
+            if is_adaptive:
+                raise UsageError("--fps sizes a network: give a --model, or leave it out")
+            self._stylizers.append(NoPainting(size_px))
+            return self._stylizers
         for model in self._options.models:
             stylizer = Stylizer.load(
                 model,
@@ -217,10 +228,16 @@ class Show:
         warm_px = size_px or source.size_px
         if is_adaptive:
             return self._make_adaptive(warm_px, source)
-        for stylizer in self._stylizers:
+        for loaded in self._stylizers:
             if warm_px is not None:
-                stylizer.warm_up(warm_px[1], warm_px[0])
+                loaded.warm_up(warm_px[1], warm_px[0])
         return self._stylizers
+
+    def _with_look(self, networks: Sequence[StagedStylizer]) -> Sequence[StagedStylizer]:
+        look = self._options.look
+        if look is None:
+            return networks
+        return open_look(look, networks, in_background=not self._options.is_conversion)
 
     def _make_adaptive(
         self, output_px: tuple[int, int] | None, source: Source
@@ -325,7 +342,7 @@ def _versions() -> list[str]:
     return found
 
 
-def _cost_ms(stylizer: Stylizer, size_px: tuple[int, int]) -> float:
+def _cost_ms(stylizer: Stylizer | NoPainting, size_px: tuple[int, int]) -> float:
     """What a frame of this size takes, the second time."""
     frame = np.full((size_px[1], size_px[0], 3), 128, np.uint8)
     stylizer(frame)

@@ -9,6 +9,10 @@
     transport   colours carried over by optimal transport, where there are no networks
     table       a look as a table of colours: quick enough for a camera
     look        such a table kept up to date with a camera's frames
+    wrapped     stylizers whose pictures get a look, and the one that paints nothing
 
 Everything but `matting` needs numpy, OpenCV and onnxruntime alone.
 """
+
+# In place of a style's name, where a look is all that is wanted.
+NO_PAINTING = "look"
