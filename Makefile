@@ -84,7 +84,7 @@ $(VENV)/.installed: pyproject.toml
 $(TEST_VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(TEST_VENV)
 	$(TEST_VENV)/$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(TEST_VENV)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,video,plot,test,dev]"
+	$(TEST_VENV)/$(BIN)/python -m pip install --quiet --editable ".[cpu,train,video,plot,photo,test,dev]"
 	touch $@
 
 # npm writes this file when it has installed what the lock file says.

@@ -17,6 +17,8 @@ from edge_style.images import (
     resize_long_side,
     write_image,
 )
+from edge_style.photo.look import Look, LookChoice
+from edge_style.photo.wrapped import NoPainting
 from edge_style.stylizer import Stylizer
 
 CLIP_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
@@ -171,7 +173,11 @@ def _clip_suffix(clip: Path) -> str:
 
 
 def stylize_photo(
-    stylizer: Stylizer, photo: Path, output: Path, long_side_px: int | None = None
+    stylizer: Stylizer | NoPainting,
+    photo: Path,
+    output: Path,
+    long_side_px: int | None = None,
+    look: LookChoice | None = None,
 ) -> Picture:
     """Read a photo, stylize it, write the picture.
 
@@ -188,5 +194,7 @@ def stylize_photo(
     inferred = stylizer.infer(prepared)
     infer_ms = (time.perf_counter() - start) * 1000
     picture = stylizer.finish(inferred, rgb)
+    if look is not None:
+        picture = Look(look, in_background=False).apply(picture)
     write_image(output, picture)
     return Picture(photo, output, (picture.shape[1], picture.shape[0]), infer_ms)

@@ -17,12 +17,13 @@ from edge_style import __version__, cli_web
 from edge_style.cli_cam import cam
 from edge_style.cli_common import (
     JsonOption,
-    ModelOption,
+    LookOption,
+    OptionalModelOption,
     ProviderOption,
+    chosen_models,
     note,
     note_start,
     print_json,
-    split_models,
 )
 from edge_style.cli_video import video
 from edge_style.errors import EdgeStyleError
@@ -64,13 +65,13 @@ def _root(context: typer.Context, _version: VersionOption = False) -> None:
 @app.command()
 def image(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO", show_default=False)],
-    model: ModelOption,
     output: Annotated[
         str,
         typer.Option(
             "--output", "-o", help="The picture to write; for several photos or styles a folder."
         ),
     ],
+    model: OptionalModelOption = None,
     size: Annotated[
         str | None,
         typer.Option(
@@ -79,19 +80,28 @@ def image(
             "is cut) or 640 (longer side, nothing is cut). Default: the photo's own.",
         ),
     ] = None,
+    look: LookOption = None,
     provider: ProviderOption = "auto",
     json_output: JsonOption = False,
 ) -> None:
     """Stylize photos."""
     from edge_style.batch import BatchSize, plan_outputs, stylize_photo
+    from edge_style.photo import NO_PAINTING
+    from edge_style.photo.look import LookChoice
+    from edge_style.photo.wrapped import NoPainting
     from edge_style.stylizer import Stylizer
 
+    choice = None if look is None else LookChoice.read(look)
     batch_size = BatchSize.parse(size)
     results = []
-    for name, pairs in plan_outputs(photos, split_models(model), output).items():
-        stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
+    for name, pairs in plan_outputs(photos, chosen_models(model, look), output).items():
+        stylizer: Stylizer | NoPainting
+        if name == NO_PAINTING:
+            stylizer = NoPainting(batch_size.exact_px)
+        else:
+            stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
         for photo, target in pairs:
-            made = stylize_photo(stylizer, photo, target, batch_size.long_side_px)
+            made = stylize_photo(stylizer, photo, target, batch_size.long_side_px, choice)
             if (photo, target) == pairs[0]:
                 note_start(stylizer)  # not before, so that an error stays the only line
             made_size = f"{made.size_px[0]}x{made.size_px[1]}"

@@ -9,11 +9,12 @@ import typer
 from edge_style.cli_common import (
     JsonOption,
     LiveSizeOption,
-    ModelOption,
+    LookOption,
+    OptionalModelOption,
     ProviderOption,
+    chosen_models,
     note,
     note_start,
-    split_models,
 )
 from edge_style.cli_live import (
     BlendOption,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def cam(
-    model: ModelOption,
+    model: OptionalModelOption = None,
     source: Annotated[
         str,
         typer.Option(
@@ -71,6 +72,7 @@ def cam(
     blend: BlendOption = None,
     strength: StrengthOption = 1.0,
     keep_colours: ColoursOption = False,
+    look: LookOption = None,
     stabilize: StabilizeOption = False,
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Change left and right, as a mirror does.")
@@ -158,7 +160,7 @@ def cam(
         shows_figures=figures,
     )
     options = ShowOptions(
-        models=split_models(model),
+        models=chosen_models(model, look),
         source=source,
         outputs=output or (["null"] if preview else ["window"]),
         provider=provider,
@@ -167,6 +169,7 @@ def cam(
         style=style,
         partner=partner,
         target_fps=fps,
+        look=look,
         stabilize=stabilize,
         reconnect=not no_reconnect,
         token=token,

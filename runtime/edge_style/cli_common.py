@@ -1,13 +1,16 @@
 """What the commands share: options with one meaning, and how the program speaks."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_style.errors import UsageError
+from edge_style.photo import NO_PAINTING
 
 if TYPE_CHECKING:
+    from edge_style.photo.wrapped import NoPainting
     from edge_style.stylizer import Stylizer
 
 ModelOption = Annotated[
@@ -19,6 +22,23 @@ ProviderOption = Annotated[
         "--provider",
         help="Where the network runs: auto, cpu, cuda, tensorrt, openvino, coreml, directml, "
         "webgpu, rocm, migraphx or qnn. One that was asked for and cannot start is an error.",
+    ),
+]
+OptionalModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A style's name (see `models`) or an .onnx file; may be left out beside --look.",
+    ),
+]
+LookOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--look",
+        metavar="REFERENCE",
+        help="Give the pictures the light of another photo, or of a .cube table. Without --model "
+        "nothing is painted.",
     ),
 ]
 JsonOption = Annotated[
@@ -39,7 +59,7 @@ def note(message: str) -> None:
     typer.echo(message, err=True)
 
 
-def note_start(stylizer: "Stylizer") -> None:
+def note_start(stylizer: "Stylizer | NoPainting") -> None:
     """Say which file runs where, what `auto` measured, and what was left to the CPU."""
     for line in stylizer.notes:
         note(f"note: {line}")
@@ -57,3 +77,12 @@ def split_models(text: str) -> list[str]:
     if not all(models):
         raise UsageError(f"expected --model NAME or NAME,NAME, got '{text}'")
     return list(dict.fromkeys(models))
+
+
+def chosen_models(model: str | None, look: Path | None) -> list[str]:
+    """What is typed after --model, or nothing to paint where a look is given."""
+    if model is not None:
+        return split_models(model)
+    if look is None:
+        raise UsageError("expected --model NAME, or --look REFERENCE to paint nothing")
+    return [NO_PAINTING]

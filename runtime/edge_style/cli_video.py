@@ -8,12 +8,13 @@ import typer
 from edge_style.cli_common import (
     JsonOption,
     LiveSizeOption,
-    ModelOption,
+    LookOption,
+    OptionalModelOption,
     ProviderOption,
+    chosen_models,
     note,
     note_start,
     print_json,
-    split_models,
 )
 from edge_style.cli_live import (
     BlendOption,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 def video(
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", show_default=False)],
-    model: ModelOption,
     output: Annotated[
         str,
         typer.Option(
@@ -44,12 +44,14 @@ def video(
             "them a folder, in which those that are there already are left alone.",
         ),
     ],
+    model: OptionalModelOption = None,
     size: LiveSizeOption = None,
     provider: ProviderOption = "auto",
     style: StyleOption = None,
     blend: BlendOption = None,
     strength: StrengthOption = 1.0,
     keep_colours: ColoursOption = False,
+    look: LookOption = None,
     stabilize: StabilizeOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -59,7 +61,7 @@ def video(
     from edge_style.live import ShowOptions
     from edge_style.pipeline import PipelineOptions
 
-    models = split_models(model)
+    models = chosen_models(model, look)
     if len(models) > 1:
         raise UsageError(f"a clip takes one style, --model names {len(models)}")
     partner, share = parse_blend(blend)
@@ -74,6 +76,7 @@ def video(
         is_conversion=True,
         style=style,
         partner=partner,
+        look=look,
         stabilize=stabilize,
         pipeline=PipelineOptions(pace=False, drop=False, controls=controls),
     )

@@ -53,7 +53,8 @@ def test_help_lists_the_commands(cli, arguments):
     [
         (["paint-it"], "paint-it"),
         (["image"], "PHOTO"),
-        (["image", "a.jpg"], "--model"),
+        (["image", "a.jpg"], "--output"),
+        (["image", "a.jpg", "-o", "b.jpg"], "--model"),
         (["image", "a.jpg", "--modle", "x"], "--modle"),
         (["models", "--json=yes"], "--json"),
     ],

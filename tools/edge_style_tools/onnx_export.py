@@ -87,7 +87,7 @@ def _export(module: nn.Module, size: tuple[int, int] | None, styles: int) -> onn
         if styles > 1:
             dynamic["style"] = None
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 module,
                 example,
@@ -124,7 +124,7 @@ def _std_mean(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporters' talk about themselves off the user's terminal."""
     loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", onnxscript.__name__)]
     levels = [logger.level for logger in loggers]

@@ -8,6 +8,8 @@ import numpy as np
 from edge_style.batch import BatchSize
 from edge_style.errors import UsageError
 from edge_style.live.options import ShowOptions
+from edge_style.photo import NO_PAINTING
+from edge_style.photo.wrapped import NoPainting, open_look
 from edge_style.pipeline import RateController, ScaledStylizer, StagedStylizer, size_steps
 from edge_style.sources import Source
 from edge_style.stylizer import Stylizer
@@ -32,7 +34,7 @@ class Networks:
         self._options = options
         self._note = note
         self._note_start = note_start
-        self.stylizers: list[Stylizer] = []
+        self.stylizers: list[Stylizer | NoPainting] = []
         self.staged: Sequence[StagedStylizer] = ()
         self.rate: RateController | None = None
 
@@ -42,13 +44,26 @@ class Networks:
         return len(self.stylizers) == len(self._options.models)
 
     def load(self, source: Source) -> None:
-        """Load all networks for the source's frames, and run each once.
+        """Load all networks for the source's frames, and run each once; a look is put over them.
 
         Raises:
             EdgeStyleError: there is no such model, or it does not run here or at that size.
         """
+        self._load(source)
+        look = self._options.look
+        if look is not None:
+            in_background = not self._options.is_conversion
+            self.staged = open_look(look, self.staged, in_background=in_background)
+
+    def _load(self, source: Source) -> None:
         size_px = _network_size(BatchSize.parse(self._options.size), source)
         is_adaptive = self._options.target_fps is not None
+        if NO_PAINTING in self._options.models:
+            if is_adaptive:
+                raise UsageError("--fps sizes a network: give a --model, or leave it out")
+            self.stylizers.append(NoPainting(size_px))
+            self.staged = self.stylizers
+            return
         for model in self._options.models:
             stylizer = Stylizer.load(
                 model,
@@ -63,9 +78,9 @@ class Networks:
         if is_adaptive:
             self._make_adaptive(warm_px, source)
             return
-        for stylizer in self.stylizers:
+        for loaded in self.stylizers:
             if warm_px is not None:
-                stylizer.warm_up(warm_px[1], warm_px[0])
+                loaded.warm_up(warm_px[1], warm_px[0])
         self.staged = self.stylizers
 
     def _make_adaptive(self, output_px: tuple[int, int] | None, source: Source) -> None:
@@ -95,7 +110,7 @@ def _network_size(size: BatchSize, source: Source) -> tuple[int, int] | None:
     return width, height
 
 
-def _cost_ms(stylizer: Stylizer, size_px: tuple[int, int]) -> float:
+def _cost_ms(stylizer: Stylizer | NoPainting, size_px: tuple[int, int]) -> float:
     """What a frame of this size takes, the second time."""
     frame = np.full((size_px[1], size_px[0], 3), 128, np.uint8)
     stylizer(frame)

@@ -1,0 +1,182 @@
+"""The photorealistic transfer beside plain colour transfers: structure, style, seconds, pictures.
+
+    python tools/bench_photo.py PAIRS --vgg vgg16.safetensors --sheet sheet.jpg
+
+PAIRS holds inN.png (photo) and tarN.png (reference), as the pairs of Deep Photo Style Transfer.
+Structure is the similarity of the edges to the photo's (1: all of it), style the distance of Gram
+matrices on VGG16 to the reference's, relu1_2 to relu4_3 (0: the reference). Prints JSON. With
+--seconds 803x538 it measures the stages at that size instead: run that on an idle machine.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, median
+
+import torch
+
+from edge_style.errors import EdgeStyleError, SourceError
+from edge_style.images import Rgb, parse_size, read_image, resize, resize_long_side, write_image
+from edge_style.photo.look import Look, LookChoice
+from edge_style.photo.networks import PhotoNetworks, default_folder
+from edge_style.photo.transfer import PhotoOptions, Smoothing, Stages, transfer_light
+from edge_style_tools.photo_scores import (
+    edge_similarity,
+    match_histogram,
+    match_mean_and_deviation,
+)
+from edge_style_training.contact_sheet import contact_sheet
+from edge_style_training.data import to_tensor
+from edge_style_training.losses import Objective, PerceptualLoss
+from edge_style_training.vgg import LossNetwork, load_loss_network
+
+_LIVE_RUNS = 60
+_SHEET = ("photo", "reference", "exact", "fast", "live")
+
+
+def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """(photo, reference) of inN and tarN, by number."""
+    pairs = [
+        (photo, photo.with_name(photo.name.replace("in", "tar", 1)))
+        for photo in folder.glob("in*.png")
+    ]
+    found = [pair for pair in pairs if pair[1].is_file()]
+    if not found:
+        raise SourceError(f"'{folder}' holds no inN.png with tarN.png")
+    return sorted(found, key=lambda pair: int(pair[0].stem.removeprefix("in")))
+
+
+def make_all(
+    photo: Rgb, reference: Rgb, path: Path, networks: PhotoNetworks, transform: str
+) -> dict[str, Rgb]:
+    """The pictures of all methods."""
+
+    def full(smooth: Smoothing) -> Rgb:
+        options = PhotoOptions(smooth=smooth, transform=transform)  # type: ignore[arg-type]
+        return transfer_light(photo, reference, networks, options)
+
+    return {
+        "photo": photo,
+        "mean and deviation": match_mean_and_deviation(photo, reference),
+        "histogram": match_histogram(photo, reference),
+        "full, not smoothed": full("none"),
+        "exact": full("exact"),
+        "fast": full("fast"),
+        "live": Look(LookChoice.read(path), in_background=False).apply(photo),
+    }
+
+
+def style_distance(network: LossNetwork, reference: Rgb) -> Callable[[Rgb], float]:
+    """Distance of a picture's Gram matrices to the reference's."""
+    loss = PerceptualLoss(network, [to_tensor(reference)], Objective(content_layers={}))
+
+    def distance(picture: Rgb) -> float:
+        with torch.no_grad():
+            return float(loss(to_tensor(picture).unsqueeze(0), {}).style)
+
+    return distance
+
+
+def score(options: argparse.Namespace, networks: PhotoNetworks) -> dict[str, object]:
+    """Structure and style of every method on every pair; also writes the sheet."""
+    network = load_loss_network(options.vgg, Objective().layers)
+    results: dict[str, dict[str, list[float]]] = {}
+    rows, labels = [], []
+    for photo_path, reference_path in find_pairs(options.pairs):
+        photo, reference = (
+            _at_most(read_image(path), options.size) for path in (photo_path, reference_path)
+        )
+        distance = style_distance(network, reference)
+        made = make_all(photo, reference, reference_path, networks, options.transform)
+        for name, picture in made.items():
+            found = results.setdefault(name, {"structure": [], "style": []})
+            found["structure"].append(round(edge_similarity(photo, picture), 4))
+            found["style"].append(round(distance(picture)))
+        rows.append([{**made, "reference": reference}[name] for name in _SHEET])
+        labels.append(photo_path.stem)
+        if options.pictures:
+            for name, picture in made.items():
+                write_image(options.pictures / f"{photo_path.stem}-{name}.png", picture)
+        shown = {
+            name: (found["structure"][-1], found["style"][-1]) for name, found in results.items()
+        }
+        print(f"{photo_path.name}: {shown}", file=sys.stderr)
+    if options.sheet:
+        sheet = contact_sheet(rows, _SHEET, labels, cell_px=options.cell)
+        write_image(options.sheet, sheet, quality=85)
+    plain = results["mean and deviation"]
+    means = {
+        name: {
+            "structure": round(fmean(found["structure"]), 4),
+            "style": round(fmean(found["style"])),
+            "style_beside_mean_and_deviation": round(
+                fmean(found["style"]) / fmean(plain["style"]), 3
+            ),
+        }
+        for name, found in results.items()
+    }
+    return {"pairs": labels, "means": means, "each": results}
+
+
+def measure(options: argparse.Namespace, networks: PhotoNetworks) -> dict[str, object]:
+    """Seconds of every stage at one size, and milliseconds of the live look at 640x480."""
+    photo_path, reference_path = find_pairs(options.pairs)[0]
+    width, height = parse_size(options.seconds)
+    photo, reference = (
+        resize(read_image(path), width, height) for path in (photo_path, reference_path)
+    )
+    seconds = {}
+    for smooth in ("fast", "exact"):
+        runs = []
+        for _ in range(1 if smooth == "exact" else 3):
+            stages = Stages()
+            how = PhotoOptions(smooth=smooth, transform=options.transform)  # type: ignore[arg-type]
+            transfer_light(photo, reference, networks, how, stages=stages)
+            runs.append(stages.seconds)
+        seconds[smooth] = {name: round(median(run[name] for run in runs), 3) for name in runs[0]}
+    frame = resize(read_image(photo_path), 640, 480)
+    look = Look(LookChoice.read(reference_path), in_background=True)
+    look.apply(frame)
+    spent_ms = []
+    for _ in range(_LIVE_RUNS):
+        start_s = time.perf_counter()
+        look.apply(frame)
+        spent_ms.append((time.perf_counter() - start_s) * 1000)
+    return {"size": options.seconds, "seconds": seconds, "live_ms": round(median(spent_ms), 2)}
+
+
+def _at_most(picture: Rgb, side_px: int | None) -> Rgb:
+    if side_px is None or max(picture.shape[:2]) <= side_px:
+        return picture
+    return resize_long_side(picture, side_px)
+
+
+def main() -> None:
+    options = _parse()
+    try:
+        networks = PhotoNetworks(options.networks)
+        found = (measure if options.seconds else score)(options, networks)
+    except EdgeStyleError as error:
+        sys.exit(f"error: {error}")
+    print(json.dumps(found, indent=1))
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("--vgg", type=Path, help="VGG16 weights; fetched if omitted")
+    parser.add_argument("--networks", type=Path, default=default_folder())
+    parser.add_argument("--transform", default=PhotoOptions().transform)
+    parser.add_argument("--size", type=int, help="longer side, to be quick; the pairs' own if not")
+    parser.add_argument("--sheet", type=Path, help="contact sheet to write")
+    parser.add_argument("--cell", type=int, default=300, help="longer side of its pictures")
+    parser.add_argument("--pictures", type=Path, help="folder for all pictures")
+    parser.add_argument("--seconds", metavar="WIDTHxHEIGHT", help="measure time at this size")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
