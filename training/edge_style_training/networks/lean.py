@@ -32,7 +32,7 @@ ACTIVATION_FLOOR = -0.4
 _MAX_REFLECTION_PX = 12
 
 # The second reflection starts from a picture that the first has brought to 40 pixels or more.
-_MAX_BORDER_PX = 32
+_MAX_BORDER_PX = 40
 
 
 @dataclass(frozen=True)
