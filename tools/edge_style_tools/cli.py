@@ -3,7 +3,7 @@
 import importlib.util
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -111,7 +111,7 @@ def export(
         _check_finished(checkpoint, targets, as_json)
         return
     from edge_style_tools.export import Credits, ExportSettings, export_network
-    from edge_style_tools.quantize import QuantizationSettings
+    from edge_style_tools.quantize import LEAN_PERCENTILE, QuantizationSettings
     from edge_style_tools.sources import read_source
     from edge_style_tools.targets import TargetError
 
@@ -129,6 +129,9 @@ def export(
         credits=Credits(name, painting, artist, year, licence, source),
     )
     found = read_source(checkpoint, style)
+    if found.spec.architecture == "lean":
+        quantization = replace(settings.quantization, percentile=LEAN_PERCENTILE)
+        settings = replace(settings, quantization=quantization)
     if not as_json:
         typer.echo(f"{checkpoint} is {found.found}", err=True)
     try:
