@@ -1,7 +1,7 @@
 """Trains the decoder of the photorealistic transfer, which is shipped; only we run this.
 
     python training/train_photo_decoder.py --content DIR --vgg vgg16.safetensors \
-        --output exported/checkpoints/photo-decoder.pth
+        --output exported/photo/decoder.pth
 
 An interrupted training goes on with --resume, with the very crops that it would have seen.
 """

@@ -16,7 +16,7 @@ from edge_style.contract import ModelSpec
 from edge_style.providers import provider_named
 from edge_style.session import Session
 from edge_style.stylizer import Stylizer
-from edge_style_tools import sources
+from edge_style_tools import sources, verify
 from edge_style_tools.photos import made_photo
 from edge_style_training.checkpoint import Checkpoint, save_checkpoint
 from edge_style_training.networks import build_network
@@ -80,6 +80,15 @@ def picture(photo: Any, style: Any) -> Any:
         stylized = many_network()(frames, torch.from_numpy(style)[None])[0]
     height, width = photo.shape[:2]
     return stylized[:, :height, :width].clamp(0, 255).round().permute(1, 2, 0).numpy()
+
+
+def test_more_styles_than_photos_are_all_tried() -> None:
+    photos = [made_photo(seed, 16, 16) for seed in range(2)]
+    tried = verify.to_try(photos, 5)
+    weights = np.array([style for _, style in tried])
+    assert (weights[:5] == np.eye(5)).all()
+    assert weights[5] == pytest.approx(0.2)
+    assert {photo.tobytes() for photo, _ in tried} == {photo.tobytes() for photo in photos}
 
 
 @pytest.mark.parametrize(("precision", "levels"), [("fp32", 1.0), ("fp16", 3.0)])

@@ -126,6 +126,7 @@ def test_file_keeps_the_contract(exported: Path) -> None:
     assert spec.precision == "int8"
     assert spec.operations["DequantizeLinear"] > 4
     assert spec.calibration["weight_bits"] == 7
+    assert spec.calibration["percentile"] == 99.999, "as suits the lean network"
     assert spec.macs_per_pixel > 100
     assert spec.scores["export_psnr_db"] >= 30
 

@@ -1,5 +1,6 @@
 """`train --from`: another painting begins with what a network knows already."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,13 @@ import torch
 
 from edge_style import cli
 from edge_style.errors import CheckpointError
-from edge_style_training.base import BASE_NAME, checkpoint_folders, find_base, settings_from
+from edge_style_training.base import (
+    BASE_NAME,
+    BASE_STYLE,
+    checkpoint_folders,
+    find_base,
+    settings_from,
+)
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.networks import build_network
@@ -27,6 +34,15 @@ def base_file(tmp_path: Path) -> Path:
     return path
 
 
+def test_base_has_weights_for_any_painting_and_a_checkpoint_its_own(base_file: Path) -> None:
+    own = load_checkpoint(base_file)
+    own = replace(own, training={**own.training, "grid_weight": 7.0, "consistency_weight": 3.0})
+    taken = TrainingConfig(**settings_from(own, str(base_file)))
+    assert (taken.style_weight, taken.consistency_weight, taken.grid_weight) == (11.0, 3.0, 7.0)
+    for_any = TrainingConfig(**settings_from(own, BASE_NAME))
+    assert (for_any.style_weight, for_any.consistency_weight, for_any.grid_weight) == (12, 100, 7)
+
+
 def train(*arguments: object) -> int:
     with pytest.raises(SystemExit) as ended:
         cli.main(["train", *map(str, arguments)])
@@ -35,9 +51,9 @@ def train(*arguments: object) -> int:
 
 def test_the_shipped_base_can_be_begun_with() -> None:
     path = find_base("base")
-    assert path == checkpoint_folders()[0] / f"{BASE_NAME}.pth"
+    assert path == checkpoint_folders()[0] / f"{BASE_STYLE}.pth"
     base = load_checkpoint(path)
-    config = TrainingConfig(**settings_from(base))
+    config = TrainingConfig(**settings_from(base, BASE_NAME))
     assert (config.style_px, config.steps) == (base.training["style_px"], 800)
     assert base.build()(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
 

@@ -12,9 +12,9 @@ from edge_style_training.losses import (
     Objective,
     PerceptualLoss,
     gram_matrix,
-    grid_loss,
     total_variation,
 )
+from edge_style_training.steadiness import grid_loss
 from edge_style_training.vgg import LossNetwork, layer_indices, load_loss_network
 
 

@@ -3,7 +3,7 @@
 import importlib.util
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -111,10 +111,11 @@ def export(
         _check_finished(checkpoint, targets, as_json)
         return
     from edge_style_tools.export import Credits, ExportSettings, export_network
-    from edge_style_tools.quantize import LEAN_PERCENTILE, QuantizationSettings
+    from edge_style_tools.quantize import QuantizationSettings, percentile_for
     from edge_style_tools.sources import read_source
     from edge_style_tools.targets import TargetError
 
+    found = read_source(checkpoint, style)
     settings = ExportSettings(
         output=output,
         precision=_precision(precision),
@@ -123,15 +124,13 @@ def export(
         providers=tuple(provider or ("cpu",)),
         size_px=_size(size),
         preview=preview,
-        quantization=QuantizationSettings(calibration, weight_bits),
+        quantization=QuantizationSettings(
+            calibration, weight_bits, percentile_for(found.spec.architecture)
+        ),
         plain_pads="coreml" in targets if plain_pads is None else plain_pads,
         targets=targets,
         credits=Credits(name, painting, artist, year, licence, source),
     )
-    found = read_source(checkpoint, style)
-    if found.spec.architecture == "lean":
-        quantization = replace(settings.quantization, percentile=LEAN_PERCENTILE)
-        settings = replace(settings, quantization=quantization)
     if not as_json:
         typer.echo(f"{checkpoint} is {found.found}", err=True)
     try:

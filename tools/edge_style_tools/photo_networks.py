@@ -14,7 +14,7 @@ from edge_style_training.photo.decoder_training import load_decoder
 from edge_style_training.photo.networks import PhotoDecoder, PhotoEncoder, low_band
 from edge_style_training.vgg import load_loss_network
 
-DECODER_NAME = "photo-decoder.pth"
+DECODER_NAME = Path("photo") / "decoder.pth"
 
 
 class _EncoderLevel(nn.Module):
@@ -58,7 +58,7 @@ def find_decoder() -> Path:
         CheckpointError: this installation has none.
     """
     for folder in style_folders():
-        path = folder / "checkpoints" / DECODER_NAME
+        path = folder / DECODER_NAME
         if path.is_file():
             return path
     raise CheckpointError(f"{DECODER_NAME} is missing: install edge-style anew")

@@ -32,9 +32,6 @@ from edge_style_tools.photos import fit, made_photo, read_photos
 from edge_style_tools.uint8_frames import LEVELS, keep_bytes, level_tensors, picture_nodes
 
 FRAMES = 24
-# The peaks are what a lean network's strokes are made of: at 99.99 its int8 pictures had up to 14%
-# more style loss than the float ones, with this 1% at most.
-LEAN_PERCENTILE = 99.999
 _SIZE_PX = (640, 480)
 _STRETCHING = {"InstanceNormalization", "Tanh", "Sigmoid"}
 # DepthToSpace knows floats only in onnxruntime.
@@ -53,8 +50,7 @@ class QuantizationSettings:
             a trained lean network every fifth output met such a pair, at 7 bits none in any layer.
             The bit costs less than 1 dB, so 7 is the default, and computes the same everywhere.
         percentile: of each activation's values within its range. Without rare peaks the steps are
-            finer: 99.99 was 2 to 3 dB better than the extremes. `LEAN_PERCENTILE` is for the lean
-            network.
+            finer: 99.99 was 2 to 3 dB better than the extremes. See `percentile_for`.
     """
 
     calibration: Path | None = None
@@ -64,6 +60,16 @@ class QuantizationSettings:
     def __post_init__(self) -> None:
         if self.weight_bits not in (7, 8):
             raise ValueError(f"weight_bits should be 7 or 8, not {self.weight_bits}")
+
+
+def percentile_for(architecture: str) -> float:
+    """`QuantizationSettings.percentile` that suits networks of an architecture.
+
+    The peaks are what a lean network's strokes are made of: at 99.99 the int8 pictures of three had
+    up to 14% more style loss than the float ones, at 99.999 1% at most. Other networks lose by it,
+    fast-style-transfer's 1 dB.
+    """
+    return 99.999 if architecture == "lean" else QuantizationSettings.percentile
 
 
 def calibration_frames(

@@ -79,13 +79,14 @@ def network_reference(network: nn.Module) -> Reference:
     return stylize
 
 
-def styles_to_try(styles: int, photos: int) -> list[Floats | None]:
-    """Weights [S] over a network's styles for each photo: all in turn, and a blend for the last."""
+def to_try(photos: Sequence[Rgb], styles: int) -> list[tuple[Rgb, Floats | None]]:
+    """Photos with weights [S] over a network's styles: every photo, every style, and a blend."""
     if styles == 1:
-        return [None] * photos
-    every = np.eye(styles, dtype=np.float32)
+        return [(photo, None) for photo in photos]
     blend = np.full(styles, 1 / styles, dtype=np.float32)
-    return [*(every[number % styles] for number in range(photos - 1)), blend]
+    weights = [*np.eye(styles, dtype=np.float32), blend]
+    tries = max(len(photos), len(weights))
+    return [(photos[n % len(photos)], weights[n % len(weights)]) for n in range(tries)]
 
 
 def compare(
@@ -102,18 +103,18 @@ def compare(
         reference: see `network_reference`.
         photos: uint8 [H, W, 3], RGB.
         providers: execution providers.
-        styles: that the network knows; each photo is stylized in another one, the last in a blend.
+        styles: that the network knows; every one of them is tried.
 
     Raises:
         VerificationError: the file gives another shape or type than it takes.
         ModelError, ProviderError: onnxruntime cannot load or run it.
     """
-    chosen = styles_to_try(styles, len(photos))
-    wanted = [reference(photo, style) for photo, style in zip(photos, chosen, strict=True)]
+    tries = to_try(photos, styles)
+    wanted = [reference(photo, style) for photo, style in tries]
     differences = []
     for name in providers:
         session = Session(model, provider_named(name))
-        for photo, style, expected in zip(photos, chosen, wanted, strict=True):
+        for (photo, style), expected in zip(tries, wanted, strict=True):
             got = session.run(_inputs(photo, style), OUTPUT_NAME)
             if got.dtype != np.uint8 or got.shape != (1, *photo.shape):
                 raise VerificationError(
@@ -132,7 +133,7 @@ def side_by_side(
     Of several styles, the first.
     """
     session = Session(model, provider_named(provider))
-    style = styles_to_try(styles, 2)[0]
+    _, style = to_try([photo], styles)[0]
     got = session.run(_inputs(photo, style), OUTPUT_NAME)[0]
     return np.concatenate([photo, reference(photo, style), got], axis=1)
 

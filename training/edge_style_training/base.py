@@ -1,4 +1,4 @@
-"""Where a training may begin: a checkpoint of the user's, or one that is shipped.
+"""Where a training may begin: a checkpoint of the user's, or one that is shipped; and how.
 
 A network that can already paint needs minutes for another painting instead of hours.
 """
@@ -7,13 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from edge_style import contract
 from edge_style.errors import CheckpointError
 from edge_style_training.checkpoint import Checkpoint
-from edge_style_training.config import check_settings
+from edge_style_training.config import TrainingConfig, check_settings
+from edge_style_training.networks.lean import LeanNet
+from edge_style_training.validation import Validation
 
-# What `--from base` stands for.
-BASE_NAME = "starry"
+BASE_NAME = "base"
+# What it stands for.
+BASE_STYLE = "starry"
+_NEAREST_PHOTOS = 2
 
 # What makes the picture, and is therefore taken over; how long and how fast is decided anew.
 _OBJECTIVE = (
@@ -24,7 +31,10 @@ _OBJECTIVE = (
     "tv_weight",
     "consistency_weight",
     "consistency_noise_levels",
+    "grid_weight",
 )
+# With which five paintings of different kinds came out well; see recipes/shipped.toml.
+_FOR_ANY = {"style_weight": 12.0, "consistency_weight": 100.0}
 _PACE = {
     "steps": 800,
     "batch_size": 2,
@@ -56,7 +66,7 @@ def find_base(name: str) -> Path:
     if path.is_file():
         return path
     if path.parent == Path() and not path.suffix:
-        wanted = BASE_NAME if name == "base" else name
+        wanted = BASE_STYLE if name == BASE_NAME else name
         for folder in checkpoint_folders():
             if (folder / f"{wanted}.pth").is_file():
                 return folder / f"{wanted}.pth"
@@ -69,10 +79,68 @@ def find_base(name: str) -> Path:
     )
 
 
-def settings_from(base: Checkpoint) -> dict[str, Any]:
-    """Settings for another painting: the network and objective of `base`, few steps."""
+def settings_from(base: Checkpoint, name: str) -> dict[str, Any]:
+    """Settings for another painting: the network and objective of `base`, few steps.
+
+    Args:
+        base: what is begun with.
+        name: as it was asked for. `base` is for paintings of all kinds, with weights for them.
+    """
     training: Mapping[str, Any] = base.training
     objective = {key: training[key] for key in _OBJECTIVE if key in training}
     objective = check_settings(objective, "the checkpoint")
     network = {"architecture": base.architecture, "network": dict(base.network)}
-    return {**network, **_PACE, **objective}
+    return {**network, **_PACE, **objective, **(_FOR_ANY if name == BASE_NAME else {})}
+
+
+def start(
+    network: nn.Module, checkpoint: Checkpoint, config: TrainingConfig, validation: Validation
+) -> str:
+    """Give `network`, which `config` describes, the weights of `checkpoint`.
+
+    A single painting begins with that style of a network of many that suits it best; a network of
+    many, with one of a single style in each of its places.
+
+    Args:
+        network: before its training.
+        checkpoint: of the same painting or of another.
+        config: settings of the training.
+        validation: what tells which style suits the painting best.
+
+    Returns:
+        The name of the style that was chosen among many; else nothing.
+
+    Raises:
+        CheckpointError: it is not of the network that the settings describe.
+    """
+    if checkpoint.architecture != config.architecture:
+        raise CheckpointError(
+            f"the checkpoint is of architecture {checkpoint.architecture!r}, the settings "
+            f"want {config.architecture!r}"
+        )
+    known, wanted = (int(each.get("styles", 1)) for each in (checkpoint.network, config.network))
+    if known == wanted:
+        checkpoint.load_into(network)
+        return ""
+    begun = checkpoint.build()
+    if isinstance(begun, LeanNet) and wanted == 1:
+        number = _nearest_style(begun, validation, next(network.parameters()).device)
+        network.load_state_dict(begun.single_style(number).state_dict())
+        return checkpoint.style_names[number] if checkpoint.styles else str(number)
+    if not isinstance(begun, LeanNet) or known != 1:
+        raise CheckpointError(
+            f"the checkpoint knows {known} styles, the settings want {wanted}: begin with a "
+            "network of one style, or of as many"
+        )
+    network.load_state_dict(begun.with_styles(wanted).state_dict())
+    return ""
+
+
+def _nearest_style(many: LeanNet, validation: Validation, device: torch.device) -> int:
+    """Number of the style that comes nearest to the painting, as it is."""
+    few = Validation(validation.yardstick, validation.photos[:_NEAREST_PHOTOS], validation.crop_px)
+    totals = [
+        few.run(many.single_style(number).to(device))[0]["total"]
+        for number in range(many.config.styles)
+    ]
+    return min(range(len(totals)), key=totals.__getitem__)

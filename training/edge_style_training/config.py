@@ -39,7 +39,7 @@ class TrainingConfig:
             shifted picture, so that live video does not boil.
         consistency_noise_levels: standard deviation of that noise, in 8-bit levels.
         grid_weight: of what stays in place when the photo is shifted and repeats with the
-            network's cells, see `losses.grid_loss`.
+            network's cells, see `steadiness.grid_loss`.
         learning_rate: at its peak, for Adam; warmed up, then down to zero along a cosine.
         warmup_steps: to reach the peak.
         precision: `fp32`, `bf16`, or `auto`: bf16 where the hardware multiplies in it.

@@ -34,29 +34,6 @@ def total_variation(images: Tensor) -> Tensor:
     return down + right
 
 
-def grid_loss(difference: Tensor, cell_px: int = 8, window_cells: int = 8) -> Tensor:
-    """What a network draws at fixed places of its cells, whatever the picture shows there.
-
-    A network that paints strokes in flat areas may hang them on its own grid. When the photo moves,
-    its strokes move and the grid stays: in the difference of the two pictures, the mean of many
-    cells, pixel by pixel, leaves the grid alone. Where the consistency loss sees a faint grid as
-    next to nothing, this loss sees nothing else.
-
-    Args:
-        difference: [N, 3, H, W] levels, of a stylized picture and the stylized shifted photo, moved
-            back by a shift that is no multiple of `cell_px`.
-        cell_px: period of the grid: the largest stride of the network.
-        window_cells: cells at each side of the windows over which means are taken.
-
-    Returns:
-        Mean square of those means, levels squared.
-    """
-    height, width = (side // cell_px * cell_px for side in difference.shape[2:])
-    cells = F.pixel_unshuffle(difference[:, :, :height, :width], cell_px)
-    window = min(window_cells, *cells.shape[2:])
-    return F.avg_pool2d(cells, window, stride=max(1, window // 2)).square().mean()
-
-
 @dataclass(frozen=True)
 class Objective:
     """Layers and weights of the perceptual loss.

@@ -73,7 +73,7 @@ def run_training(
     """
     base = load_checkpoint(find_base(start_from)) if start_from else None
     if base is not None:
-        settings = {**settings_from(base), **settings}
+        settings = {**settings_from(base, start_from or ""), **settings}
     network_settings = dict(settings.get("network", {}))
     network_settings.pop("styles", None)
     if many:

@@ -1,4 +1,4 @@
-"""The training loop of Johnson et al. 2016: one network for one painting, by perceptual losses.
+"""The training loop of Johnson et al. 2016: a network for a painting, by perceptual losses.
 
 What a step sees depends on the settings and its number alone (crops, noise, learning rate), so a
 resumed training repeats an uninterrupted one.
@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from edge_style.errors import CheckpointError, TrainingDivergedError
+from edge_style_training.base import start
 from edge_style_training.checkpoint import (
     Checkpoint,
     load_tensors,
@@ -25,21 +26,16 @@ from edge_style_training.checkpoint import (
 )
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import CropDataset, crop_loader
-from edge_style_training.losses import Losses, PerceptualLoss, grid_loss
+from edge_style_training.losses import Losses, PerceptualLoss
 from edge_style_training.networks import build_network
-from edge_style_training.networks.lean import LeanNet
+from edge_style_training.schedule import SEED_STRIDE, learning_rate_at, styles_in_turn
+from edge_style_training.steadiness import difference, disturbed, grid_loss
 from edge_style_training.validation import Validation, hold_out, read_crops
 from edge_style_training.vgg import LossNetwork
 
 _RESUME_FORMAT = "edge-style-training-1"
 _REPORT_EVERY = 10
 _BALANCE_PHOTOS = 8
-_NEAREST_PHOTOS = 2
-
-# Shifts of the consistency loss, in pixels: up to twice the stride, so that no multiple of it is
-# favoured; the border that the shift tears is left out of the comparison.
-_MAX_SHIFT_PX = 8
-_SHIFT_MARGIN_PX = 16
 
 # The total loss falls by an order of magnitude in the first hundred steps and then slowly. Far
 # above its start it does not come back.
@@ -68,15 +64,6 @@ class Progress:
     skipped_photos: int = 0
     validation: Mapping[str, float] = field(default_factory=dict)
     pictures: Tensor | None = None
-
-
-def learning_rate_at(config: TrainingConfig, step: int) -> float:
-    """Linear warm-up to the peak, then half a cosine down to zero at the last step."""
-    warmup = min(config.warmup_steps, config.steps // 10)
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(1, config.steps - warmup)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
@@ -223,51 +210,8 @@ class Trainer:
         return self.best
 
     def start_from(self, checkpoint: Checkpoint) -> str:
-        """Begin with the weights of another training, of another painting perhaps.
-
-        A single painting begins with that style of a network of many that suits it best; a network
-        of many, with one of a single style in each of its places.
-
-        Returns:
-            The name of the style that was chosen among many; else nothing.
-
-        Raises:
-            CheckpointError: they are not of the network that the settings describe.
-        """
-        if checkpoint.architecture != self.config.architecture:
-            raise CheckpointError(
-                f"the checkpoint is of architecture {checkpoint.architecture!r}, the settings "
-                f"want {self.config.architecture!r}"
-            )
-        known = int(checkpoint.network.get("styles", 1))
-        network = self._unwrapped()
-        if known == self.styles:
-            checkpoint.load_into(network)
-            return ""
-        start = checkpoint.build()
-        if isinstance(start, LeanNet) and self.styles == 1:
-            number = self._nearest_style(start)
-            network.load_state_dict(start.single_style(number).state_dict())
-            return checkpoint.style_names[number] if checkpoint.styles else str(number)
-        if not isinstance(start, LeanNet) or known != 1:
-            raise CheckpointError(
-                f"the checkpoint knows {known} styles, the settings want {self.styles}: begin with "
-                "a network of one style, or of as many"
-            )
-        network.load_state_dict(start.with_styles(self.styles).state_dict())
-        return ""
-
-    def _nearest_style(self, many: LeanNet) -> int:
-        """Number of the style that comes nearest to the painting, as it is."""
-        few = Validation(
-            self.validation.yardstick, self.validation.photos[:_NEAREST_PHOTOS], self.config.crop_px
-        )
-        device = self.accelerator.device
-        totals = [
-            few.run(many.single_style(number).to(device))[0]["total"]
-            for number in range(many.config.styles)
-        ]
-        return min(range(len(totals)), key=totals.__getitem__)
+        """Begin with the weights of another training; see `base.start`."""
+        return start(self._unwrapped(), checkpoint, self.config, self.validation)
 
     def resume(self) -> None:
         """Take up the training that `resume_path` holds.
@@ -310,17 +254,16 @@ class Trainer:
             enabled=self.precision == "bf16",
         )
         targets = self.criterion.content_targets(photos)
-        styles = self._styles_of_batch(len(photos))
+        styles = self._styles_of_step(len(photos))
         consistency = grid = photos.new_zeros(())
         if config.consistency_weight > 0 or config.grid_weight > 0:
-            moved, shift = self._disturbed(photos)
+            seed = config.seed * SEED_STRIDE + self.step
+            moved, shift = disturbed(photos, config.consistency_noise_levels, seed)
             with autocast:
                 both = self._stylize(torch.cat([photos, moved]), styles.repeat(2))
             stylized, stylized_moved = both.float().chunk(2)
-            back = torch.roll(stylized_moved, [-shift[0], -shift[1]], dims=(2, 3))
-            inner = slice(_SHIFT_MARGIN_PX, -_SHIFT_MARGIN_PX)
-            difference = stylized[..., inner, inner] - back[..., inner, inner]
-            consistency, grid = difference.square().mean(), grid_loss(difference)
+            apart = difference(stylized, stylized_moved, shift)
+            consistency, grid = apart.square().mean(), grid_loss(apart)
         else:
             with autocast:
                 stylized = self._stylize(photos, styles)
@@ -343,6 +286,13 @@ class Trainer:
             "total": total.detach(),
         }
 
+    def _styles_of_step(self, photos: int) -> Tensor:
+        """The styles of this process's photos, int64 [photos]."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        first = (self.step * world + rank) * photos
+        styles = styles_in_turn(first, photos, self.styles, self.config.seed)
+        return styles.to(self.accelerator.device)
+
     def _stylize(self, photos: Tensor, styles: Tensor) -> Tensor:
         """`photos` [N, 3, H, W] in the styles of the same numbers, int64 [N]."""
         if self.styles == 1:
@@ -350,33 +300,6 @@ class Trainer:
         else:
             stylized = self.network(photos, F.one_hot(styles, self.styles).to(photos))
         return stylized
-
-    def _styles_of_batch(self, photos: int) -> Tensor:
-        """The styles that this process paints at this step, int64 [photos]: all in turn."""
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        first = (self.step * world + rank) * photos
-        # A number of styles that a batch's size divides would tie styles to places in the photos'
-        # order; a shuffle for each round does not.
-        rounds = torch.arange(first, first + photos)
-        order = [
-            torch.randperm(
-                self.styles,
-                generator=torch.Generator().manual_seed(self.config.seed * 1_000_003 + number),
-            )
-            for number in range(int(rounds[0]) // self.styles, int(rounds[-1]) // self.styles + 1)
-        ]
-        places = rounds - int(rounds[0]) // self.styles * self.styles
-        return torch.cat(order)[places].to(self.accelerator.device)
-
-    def _disturbed(self, photos: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """`photos` shifted by a few pixels, with sensor noise; and the shift (down, right)."""
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
-        down, right = torch.randint(0, _MAX_SHIFT_PX + 1, (2,), generator=generator).tolist()
-        strength = torch.rand((), generator=generator).item()
-        noise = torch.randn(photos.shape, generator=generator).to(photos.device)
-        moved = torch.roll(photos, [down, right], dims=(2, 3))
-        moved = moved + 2 * strength * self.config.consistency_noise_levels * noise
-        return moved.clamp(0, 255), (down, right)
 
     def _checked(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
         # Averaged over the processes, so that all judge alike and none waits for one that stopped.

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ from edge_style.photo.table import (
 )
 from edge_style.photo.transfer import ensure_many_colours
 from edge_style.photo.transport import carry_over
+from edge_style.shutdown import NativeThread
 
 _GLIDE_S = 0.25  # between two steps towards the newest match, in a live stream
 _GLIDE_FRAMES = 8  # the same in a conversion, which is repeatable because it counts frames
@@ -106,8 +108,7 @@ class Look:
                 self._advance(_thumbnail(frame))
         elif time.perf_counter() >= self._next_s and not self._is_busy():
             self._next_s = time.perf_counter() + _GLIDE_S
-            arguments = (_thumbnail(frame),)
-            self._thread = threading.Thread(target=self._guarded, args=arguments, daemon=True)
+            self._thread = NativeThread(partial(self._guarded, _thumbnail(frame)), "look")
             self._thread.start()
 
     def _is_busy(self) -> bool:
@@ -116,7 +117,7 @@ class Look:
     def _guarded(self, small: Rgb) -> None:
         try:
             self._advance(small)
-        except BaseException as error:
+        except BaseException as error:  # raised by the next frame, in the thread that owns it
             self._error = error
 
     def _advance(self, small: Rgb) -> None:

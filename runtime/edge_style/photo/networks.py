@@ -65,14 +65,12 @@ class PhotoNetworks:
         provider: its name.
     """
 
-    def __init__(self, folder: Path, provider: str = "cpu", *, keep_open: bool = False) -> None:
+    def __init__(self, folder: Path, provider: str = "cpu") -> None:
         """Check that everything is there.
 
         Args:
             folder: with the files.
             provider: an execution provider's name.
-            keep_open: keep sessions between runs: quicker for many small pictures, while large
-                ones want the memory that each session holds.
 
         Raises:
             ModelNotFoundError: files are missing.
@@ -85,8 +83,6 @@ class PhotoNetworks:
             )
         self._folder = folder
         self._entry = candidates(provider)[0]
-        self._keep_open = keep_open
-        self._sessions: dict[str, Session] = {}
         self.provider = self._entry.name
 
     def encode(self, level: int, features: Features) -> Features:
@@ -114,9 +110,8 @@ class PhotoNetworks:
         return self._run(decoder_name(level), feeds)
 
     def _run(self, name: str, feeds: dict[str, Features]) -> Features:
-        session = self._sessions.get(name) or Session(self._folder / name, self._entry)
-        if self._keep_open:
-            self._sessions[name] = session
+        # Opened anew each time: large pictures want the memory that a session holds.
+        session = Session(self._folder / name, self._entry)
         batches = {key: value[np.newaxis] for key, value in feeds.items()}
         return np.asarray(session.run(batches, RESULT)[0], np.float32)
 

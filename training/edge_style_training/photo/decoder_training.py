@@ -21,6 +21,7 @@ from edge_style.errors import CheckpointError, TrainingDivergedError
 from edge_style_training.checkpoint import load_tensors, save_atomically
 from edge_style_training.data import CropDataset, centre_crop, crop_loader, to_tensor
 from edge_style_training.photo.networks import LEVELS, PhotoDecoder, PhotoEncoder, Pooling
+from edge_style_training.schedule import cosine_rate
 
 CHECKPOINT_FORMAT = "edge-style-photo-decoder-1"
 _REPORT_EVERY = 10
@@ -145,7 +146,9 @@ class DecoderTrainer:
 
     def _train_step(self, crops: Tensor) -> tuple[Tensor, ...]:
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+            group["lr"] = cosine_rate(
+                self.config.learning_rate, self.step, self.config.steps, self.config.warmup_steps
+            )
         crops = crops.contiguous(memory_format=torch.channels_last)
         enabled = self.config.precision == "bf16"
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
@@ -166,13 +169,6 @@ class DecoderTrainer:
         total.backward()  # type: ignore[no-untyped-call] # torch's own annotation is missing
         self.optimizer.step()
         return tuple(error.detach() for error in errors)
-
-    def _learning_rate(self) -> float:
-        config, step = self.config, self.step
-        if step < config.warmup_steps:
-            return config.learning_rate * (step + 1) / config.warmup_steps
-        done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
     def _state(self) -> dict[str, Any]:
         return {
