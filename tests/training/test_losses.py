@@ -14,7 +14,7 @@ from edge_style_training.losses import (
     gram_matrix,
     total_variation,
 )
-from edge_style_training.steadiness import grid_loss
+from edge_style_training.steadiness import difference, grid_loss, two_views
 from edge_style_training.vgg import LossNetwork, layer_indices, load_loss_network
 
 
@@ -209,7 +209,45 @@ def test_grid_loss_sees_what_stays_and_not_what_moves_with_the_photo() -> None:
     grid = row.repeat(28).expand(1, 3, 224, 224)
     still = grid - torch.roll(grid, -3, dims=3)
     strokes = noise(1, 3, 224, 224, seed=5) * still.std()
-    assert float(grid_loss(still)) == pytest.approx(float(still.square().mean()), rel=1e-5)
+    # Once inside and once along the edges.
+    assert float(grid_loss(still)) == pytest.approx(2 * float(still.square().mean()), rel=1e-5)
     assert float(grid_loss(strokes)) < 0.05 * float(grid_loss(still))
     # A shift by whole cells cannot show it.
     assert float(grid_loss(grid - torch.roll(grid, -8, dims=3))) == 0
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_grid_loss_sees_a_dotted_line_along_any_edge(turns: int) -> None:
+    dots = torch.zeros(1, 3, 192, 192)
+    dots[:, :, 2, ::8] = 10
+    strokes = noise(1, 3, 192, 192, seed=6) * dots.std()
+    dots = torch.rot90(dots, turns, dims=(2, 3))
+    inside = dots.roll((96, 96), dims=(2, 3))
+    assert float(grid_loss(dots)) > 20 * float(grid_loss(strokes))
+    assert float(grid_loss(dots)) > 2 * float(grid_loss(inside))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_views_show_the_same_photo_and_each_others_edges(seed: int) -> None:
+    photos = noise(2, 3, 72, 88, seed=7) * 20 + 128
+    still, moved, shift = two_views(photos, 0.0, seed)
+    assert still.shape == moved.shape == (2, 3, 64, 80)
+    assert any(shift)
+    assert torch.equal(still, photos[:, :, :64, :80])
+    assert torch.equal(moved, photos[:, :, shift[0] :, shift[1] :][:, :, :64, :80])
+    apart = difference(still, moved, shift)
+    assert apart.shape == (2, 3, 64 - shift[0], 80 - shift[1])
+    assert not apart.any()
+    # The first view's far edges and the second's near ones are compared, without exception.
+    framed, other = still.clone(), moved.clone()
+    framed[:, :, -1:] += 9
+    other[:, :, :, :1] += 9
+    assert difference(framed, moved, shift)[:, :, -1].round().eq(9).all()
+    assert difference(still, other, shift)[:, :, :, 0].round().eq(-9).all()
+
+
+def test_the_second_view_has_a_cameras_noise() -> None:
+    photos = torch.full((1, 3, 136, 136), 128.0)
+    deviations = [float(two_views(photos, 4.0, seed)[1].std()) for seed in range(30)]
+    assert 0 <= min(deviations) < 2
+    assert sum(deviations) / len(deviations) == pytest.approx(4.0, rel=0.3)

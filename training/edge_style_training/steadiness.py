@@ -5,41 +5,52 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor
 
 # Up to twice the stride of the lean network's stem, so that no multiple of it is favoured.
-_MAX_SHIFT_PX = 8
-# What the shift tears at the border is left out of the comparison.
-_MARGIN_PX = 16
+MAX_SHIFT_PX = 8
+# How far in an edge is an edge, in cells of the grid.
+_EDGE_CELLS = 2
 
 
-def disturbed(photos: Tensor, noise_levels: float, seed: int) -> tuple[Tensor, tuple[int, int]]:
-    """`photos` [N, 3, H, W], 0..255, shifted by a few pixels and with a camera's noise.
+def two_views(
+    photos: Tensor, noise_levels: float, seed: int
+) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """Two windows of `photos`, a few pixels apart, the second with a camera's noise.
+
+    What is the edge of one window lies inside the other, at two sides each: a network that paints
+    otherwise at the edge of a frame is seen to do so.
 
     Args:
-        photos: the photos.
+        photos: [N, 3, H + 8, W + 8], 0..255.
         noise_levels: mean over many seeds of the noise's standard deviation, in 8-bit levels.
         seed: of shift and noise.
 
     Returns:
-        The disturbed photos, and their shift (down, right) in pixels.
+        The first and the second view [N, 3, H, W], and by how much (down, right) the second lies
+        further in the photos, in pixels.
     """
     generator = torch.Generator().manual_seed(seed)
-    down, right = torch.randint(0, _MAX_SHIFT_PX + 1, (2,), generator=generator).tolist()
+    down, right = torch.randint(0, MAX_SHIFT_PX + 1, (2,), generator=generator).tolist()
     strength = torch.rand((), generator=generator).item()
-    noise = torch.randn(photos.shape, generator=generator).to(photos.device)
-    moved = torch.roll(photos, [down, right], dims=(2, 3))
-    moved = moved + 2 * strength * noise_levels * noise
-    return moved.clamp(0, 255), (down, right)
+    height, width = (side - MAX_SHIFT_PX for side in photos.shape[2:])
+    still = photos[:, :, :height, :width]
+    moved = photos[:, :, down : down + height, right : right + width]
+    noise = torch.randn(moved.shape, generator=generator).to(photos.device)
+    moved = (moved + 2 * strength * noise_levels * noise).clamp(0, 255)
+    return still, moved, (down, right)
 
 
 def difference(stylized: Tensor, stylized_moved: Tensor, shift: tuple[int, int]) -> Tensor:
-    """The stylized photos less the stylized disturbed ones moved back, without the border.
+    """The first stylized view less the second, where both show the same.
 
     Args:
         stylized, stylized_moved: [N, 3, H, W], in levels.
-        shift: (down, right) in pixels, of `disturbed`.
+        shift: (down, right) in pixels, of `two_views`.
+
+    Returns:
+        [N, 3, H - down, W - right].
     """
-    back = torch.roll(stylized_moved, [-shift[0], -shift[1]], dims=(2, 3))
-    inner = slice(_MARGIN_PX, -_MARGIN_PX)
-    return stylized[..., inner, inner] - back[..., inner, inner]
+    down, right = shift
+    height, width = stylized.shape[2:]
+    return stylized[:, :, down:, right:] - stylized_moved[:, :, : height - down, : width - right]
 
 
 def grid_loss(apart: Tensor, cell_px: int = 8, window_cells: int = 8) -> Tensor:
@@ -57,9 +68,22 @@ def grid_loss(apart: Tensor, cell_px: int = 8, window_cells: int = 8) -> Tensor:
         window_cells: cells at each side of the windows over which means are taken.
 
     Returns:
-        Mean square of those means, levels squared.
+        Mean square of those means, of windows and of edges, levels squared.
     """
     height, width = (side // cell_px * cell_px for side in apart.shape[2:])
     cells = F.pixel_unshuffle(apart[:, :, :height, :width], cell_px)
     window = min(window_cells, *cells.shape[2:])
-    return F.avg_pool2d(cells, window, stride=max(1, window // 2)).square().mean()
+    inside = F.avg_pool2d(cells, window, stride=max(1, window // 2)).square().mean()
+    edges = [
+        _along_edge(towards, cell_px)
+        for across in (apart, apart.transpose(2, 3))
+        for towards in (across, across.flip(2))
+    ]
+    return inside + torch.stack(edges).mean()
+
+
+def _along_edge(apart: Tensor, cell_px: int) -> Tensor:
+    """Mean square of the mean of all cells along the first rows of `apart`."""
+    width = apart.shape[3] // cell_px * cell_px
+    strip = apart[:, :, : _EDGE_CELLS * cell_px, :width]
+    return strip.unflatten(3, (-1, cell_px)).mean(dim=3).square().mean()

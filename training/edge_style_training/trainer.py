@@ -29,7 +29,7 @@ from edge_style_training.data import CropDataset, crop_loader
 from edge_style_training.losses import Losses, PerceptualLoss
 from edge_style_training.networks import build_network
 from edge_style_training.schedule import SEED_STRIDE, learning_rate_at, styles_in_turn
-from edge_style_training.steadiness import difference, disturbed, grid_loss
+from edge_style_training.steadiness import MAX_SHIFT_PX, difference, grid_loss, two_views
 from edge_style_training.validation import Validation, hold_out, read_crops
 from edge_style_training.vgg import LossNetwork
 
@@ -131,7 +131,9 @@ class Trainer:
             yardstick.balance_styles(read_crops(sample, config.crop_px).to(device))
         self.criterion = self._training_criterion(loss_network, yardstick)
         self.validation = Validation(yardstick, held_out, config.crop_px)
-        self.dataset = CropDataset(rest, config.crop_px, config.seed)
+        self.two_views = config.consistency_weight > 0 or config.grid_weight > 0
+        side_px = config.crop_px + (MAX_SHIFT_PX if self.two_views else 0)
+        self.dataset = CropDataset(rest, side_px, config.seed)
         self.step = 0
         self.skipped_photos = 0
         self.best_total = math.inf
@@ -253,12 +255,11 @@ class Trainer:
             dtype=torch.bfloat16,
             enabled=self.precision == "bf16",
         )
-        targets = self.criterion.content_targets(photos)
         styles = self._styles_of_step(len(photos))
         consistency = grid = photos.new_zeros(())
-        if config.consistency_weight > 0 or config.grid_weight > 0:
+        if self.two_views:
             seed = config.seed * SEED_STRIDE + self.step
-            moved, shift = disturbed(photos, config.consistency_noise_levels, seed)
+            photos, moved, shift = two_views(photos, config.consistency_noise_levels, seed)
             with autocast:
                 both = self._stylize(torch.cat([photos, moved]), styles.repeat(2))
             stylized, stylized_moved = both.float().chunk(2)
@@ -268,6 +269,7 @@ class Trainer:
             with autocast:
                 stylized = self._stylize(photos, styles)
             stylized = stylized.float()
+        targets = self.criterion.content_targets(photos)
         stylized = stylized[..., : photos.shape[2], : photos.shape[3]]
         losses: Losses = self.criterion(stylized, targets, styles)
         total = losses.total + config.consistency_weight * consistency + config.grid_weight * grid
