@@ -65,7 +65,7 @@ class LeanConfig:
     contrast_norm: bool = False
     stem: Literal["patch", "double"] = "patch"
     head: Literal["lapped", "shuffle"] = "lapped"
-    border_px: int = 24
+    border_px: int = 16
     styles: int = 1
 
     def __post_init__(self) -> None:
