@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from edge_style.errors import EdgeStyleError
-from edge_style.images import Rgb, read_image, resize_short_side, write_image
+from edge_style.images import Rgb, parse_size, read_image, resize_to_cover, write_image
 from edge_style_tools.subjects import Subject, open_subject, photo_itself
 from edge_style_training.contact_sheet import contact_sheet
 
@@ -29,12 +29,14 @@ def main() -> int:
     parser.add_argument("models", nargs="+")
     parser.add_argument("--photo", action="append", type=Path, required=True, help="repeatable")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--side", type=int, default=480, help="shorter side of the frames, pixels")
+    parser.add_argument("--size", default="640x480", help="of the frames: photos are cut to it")
     parser.add_argument("--cell", type=int, default=400, help="longer side of a picture, pixels")
     parser.add_argument("--with-photos", action="store_true", help="as the first row")
+    parser.add_argument("--across", action="store_true", help="models across, photos down")
     options = parser.parse_args()
     try:
-        photos = [resize_short_side(read_image(path), options.side) for path in options.photo]
+        size_px = parse_size(options.size)
+        photos = [resize_to_cover(read_image(path), *size_px) for path in options.photo]
         device = torch.device("cpu")
         subjects = [open_subject(model, options.photo, device) for model in options.models]
         if options.with_photos:
@@ -42,6 +44,12 @@ def main() -> int:
         rows = [[picture(subject.stylize, photo) for photo in photos] for subject in subjects]
         labels = [_label(subject) for subject in subjects]
         names = [path.stem for path in options.photo]
+        if options.across:
+            rows, names, labels = (
+                list(map(list, zip(*rows, strict=True))),
+                labels,
+                [""] * len(names),
+            )
         write_image(options.output, contact_sheet(rows, names, labels, cell_px=options.cell))
     except EdgeStyleError as error:
         parser.error(str(error))
@@ -56,7 +64,7 @@ def picture(stylize: Callable[[Rgb], Tensor], photo: Rgb) -> Rgb:
 
 def _label(subject: Subject) -> str:
     folder = subject.path is not None and subject.path.is_dir()
-    return f"{subject.name} (folder)" if folder else subject.name
+    return f"{subject.name} (folder)" if folder else subject.name.removesuffix(".onnx")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -104,7 +105,7 @@ def test_candidates_of_networks(
 def test_a_contact_sheet_of_models(tmp_path: Path, painting_file: Path, photo_folder: Path) -> None:
     model = TOOLS.parent / "tests" / "data" / "models" / "negative.onnx"
     command = [sys.executable, str(TOOLS / "sheet.py"), str(model), "--photo", str(painting_file)]
-    command += ["--output", str(tmp_path / "sheet.png"), "--side", "48", "--cell", "64"]
+    command += ["--output", str(tmp_path / "sheet.png"), "--size", "64x48", "--cell", "64"]
     subprocess.run([*command, "--with-photos"], check=True)
     sheet = read_image(tmp_path / "sheet.png").astype(int)
     # Labels of the columns; then, for the photo and for the model, a label, a picture, a gap.
@@ -115,6 +116,11 @@ def test_a_contact_sheet_of_models(tmp_path: Path, painting_file: Path, photo_fo
         for top in (0, row_px)
     ]
     assert abs(pictures[0] + pictures[1] - 255).mean() < 12
+    subprocess.run([*command, "--with-photos", "--across"], check=True)
+    across = read_image(tmp_path / "sheet.png").astype(int)[label_px:-gap_px, gap_px:-gap_px]
+    width_px = (across.shape[1] - gap_px) // 2
+    beside = across[:, :width_px], across[:, -width_px:]
+    assert np.array_equal(np.stack(beside), np.stack(pictures))
     missing = subprocess.run(
         [*command, "--photo", "no.jpg"], capture_output=True, text=True, check=False
     )
