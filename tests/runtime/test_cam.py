@@ -23,6 +23,7 @@ FRAMES = 24
 KEYS = ["frames", "dropped", "fps", "latency_ms", "stage_ms", "model", "precision", "provider"]
 MORE_KEYS = {
     *("size", "style", "network_size", "size_changes", "arrived_fps", "display_latency_ms"),
+    "speed",
 }
 
 Command = Callable[..., tuple[int, str, str]]
@@ -110,6 +111,28 @@ def test_cam_plays_a_clip_at_its_own_speed(command: Command, clip: Path, tmp_pat
         assert made.duration is not None
         # A loaded machine may have dropped the last ones.
         assert report["frames"] / 30 - 0.07 <= made.duration / 1e6 <= FRAMES / 30 + 0.07
+
+
+def test_a_conversion_is_faster_than_the_clip_plays(command: Command, tmp_path: Path) -> None:
+    """A clip of 20 seconds at 2 frames a second: any machine has more."""
+    clip, frames = tmp_path / "slow.mp4", 40
+    with av.open(str(clip), "w") as container:
+        stream = container.add_stream("libx264", rate=2)
+        stream.width, stream.height, stream.pix_fmt = 66, 50, "yuv420p"
+        for index in range(frames):
+            image = np.full((50, 66, 3), 6 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    arguments = ["video", str(clip), *NEGATIVE]
+    status, out, errors = command(*arguments, "-o", str(tmp_path / "a.mp4"), "--json")
+    assert status == 0, errors
+    report = json.loads(out)
+    assert report["frames"] == frames
+    assert report["speed"] == pytest.approx(report["fps"] / 2, abs=2e-3)
+    assert report["speed"] > 1.5
+    status, _, errors = command(*arguments, "-o", str(tmp_path / "b.mp4"))
+    assert status == 0, errors
+    assert "times as fast as it plays" in errors
 
 
 def test_cam_without_pace_takes_every_frame(command: Command, clip: Path, tmp_path: Path) -> None:

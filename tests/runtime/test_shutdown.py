@@ -114,6 +114,43 @@ def test_signals_that_are_ignored_stay_so(python_handles_signals: None) -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+# Presses Ctrl-C while typer is looked for, in the midst of loading the command line.
+EARLY = """
+import os, signal, sys
+class Interrupting:
+    where = sys.argv.pop(1)
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+    def find_spec(self, name, *_):
+        if name == "typer":
+            if self.where == "destructor":
+                Interrupting()
+            else:
+                os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from edge_style.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("where", ["import", "destructor"])
+def test_ctrl_c_while_the_command_line_is_loaded(where: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY, where, "models"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_start_in_the_background_ignores_ctrl_c() -> None:
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + EARLY
+    done = subprocess.run(
+        [sys.executable, "-c", ignoring, "import", "--version"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("edge-style")
+
+
 # Says when the network runs, and when the interpreter takes itself apart, which it must not while
 # native code runs.
 PROGRAM = """

@@ -12,10 +12,11 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 
@@ -28,15 +29,25 @@ PATIENCE_S = 30.0
 
 
 class Terminal:
-    """A program on a terminal of its own."""
+    """A program on a terminal of its own: `cam` with `more` options, or another command."""
 
-    def __init__(self, folder: Path, *more: str) -> None:
+    def __init__(self, folder: Path, *more: str, command: Sequence[str] = ()) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         paths = ",".join(str(MODELS / name) for name in ("negative.onnx", "many.onnx"))
-        command = [sys.executable, "-m", "edge_style", "cam", "--model", paths, "--provider", "cpu"]
+        cam = [
+            "cam",
+            "--model",
+            paths,
+            "--provider",
+            "cpu",
+            "--source",
+            "test",
+            "--size",
+            "160x120",
+        ]
         self.process = subprocess.Popen(
-            [*command, "--source", "test", "--size", "160x120", *more],
+            [sys.executable, "-m", "edge_style", *(command or [*cam, *more])],
             cwd=folder,
             stdin=slave,
             stdout=subprocess.PIPE,
@@ -80,8 +91,8 @@ class Terminal:
 def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     started: list[Terminal] = []
 
-    def start(*more: str) -> Terminal:
-        started.append(Terminal(tmp_path, *more))
+    def start(*more: str, command: Sequence[str] = ()) -> Terminal:
+        started.append(Terminal(tmp_path, *more, command=command))
         return started[-1]
 
     yield start
@@ -262,6 +273,29 @@ def test_a_preview_in_the_terminal(terminal: Callable[..., Terminal]) -> None:
     one.wait_for(lambda _: ends_well(one))
     assert one.process.returncode == 0, one.text
     assert one.read().rindex("\x1b[?1049l") > one.text.rindex("\u2580"), "the old screen is back"
+
+
+def test_a_conversion_shows_how_far_it_is_and_the_time_left(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    frames = 900  # enough for a few of the ten pictures a second that the bar has
+    with av.open(str(tmp_path / "clip.mp4"), "w") as clip:
+        video = clip.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
+        for level in range(frames):
+            image = np.full((240, 320, 3), level % 256, np.uint8)
+            clip.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        clip.mux(video.encode(None))
+    model = ["--model", str(MODELS / "negative.onnx"), "--provider", "cpu"]
+    one = terminal(command=["video", "clip.mp4", *model, "--output", "out.mp4"])
+    one.wait_for(lambda _: ends_well(one))
+    assert one.process.returncode == 0, one.text
+    shown = re.findall(rf"(\d+)/{frames} (\d+:\d\d:\d\d)", re.sub(r"\x1b\[[\d;]*m", "", one.text))
+    counts = [int(count) for count, _ in shown]
+    assert counts == sorted(counts)
+    assert any(0 < count < frames for count in counts), "while it runs, not at its end alone"
+    assert "times as fast as it plays" in one.text
+    assert (tmp_path / "out.mp4").exists()
 
 
 def test_without_a_terminal_nothing_of_it_is_written(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The benchmark scripts run to their end and report what they should, whatever the figures."""
 
-import importlib.util
+import importlib
 import json
 import os
 import subprocess
@@ -89,13 +89,9 @@ def test_the_peer_is_a_candidate(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def bench_all() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bench_all", TOOLS / "bench_all.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def report_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    return importlib.import_module("bench_report")
 
 
 def result(model: str, time_ms: float, size_px: tuple[int, int], error: str = "") -> dict[str, Any]:
@@ -105,26 +101,92 @@ def result(model: str, time_ms: float, size_px: tuple[int, int], error: str = ""
     return summarize_track(track, Effort())
 
 
-def test_the_file_has_a_table_per_size_and_says_what_is_missing(bench_all):
-    report = {
-        "results": [
-            result("slow", 90.0, (64, 48)),
-            result("quick", 20.0, (64, 48)),
-            result("slow", 300.0, (96, 64)),
-            result("odd", 0.0, (96, 64), "no device"),
-        ],
-        "machine": describe() | {"versions": {"onnxruntime": "1.32.0"}},
-    }
-    overhead = {"capture": 0.3, "infer": 9.0, "overhead": 0.4}
-    text = bench_all.render(report, None, None, (10.0, 10.5, 11.0), overhead, ["peer: not here"])
+def machine_and(*results: dict[str, Any]) -> dict[str, Any]:
+    return {"results": results, "machine": describe() | {"versions": {"onnxruntime": "1.32.0"}}}
+
+
+def test_the_file_has_a_table_per_size_and_says_what_is_missing(report_file):
+    report = machine_and(
+        result("slow", 90.0, (64, 48)),
+        result("quick", 20.0, (64, 48)),
+        result("slow", 300.0, (96, 64)),
+        result("odd", 0.0, (96, 64), "no device"),
+    )
+    sections = report_file.networks(report, None, ["peer: not here"])
+    text = report_file.with_sections(report_file.head(report["machine"]), sections)
+    assert text.startswith("# Benchmarks\n")
     assert text.index("### 64x48") < text.index("quick fp16 cpu") < text.index("slow fp16 cpu")
     assert "| slow fp16 cpu | 300.0 | 300.0 | 300.0 | 0% | 3.3 | 200 | 100 | 1.0 |" in text
     assert "odd at 96x64: no device" in text
     assert "peer: not here" in text
-    assert "Not measured: the machine above has no GPU" in text
-    assert "gave 10.5 ms" in " ".join(text.split())
+
+
+def test_the_gpus_section_says_that_there_is_none_and_how_to_measure_one(report_file):
+    without = report_file.gpu(None)
+    assert "no GPU was to be had" in without
+    assert "python tools/bench_all.py --only gpu" in without
+    with_gpu = report_file.gpu(machine_and(result("slow", 90.0, (64, 48))))
+    assert "CUDA graphs" in with_gpu
+    assert "### 64x48" in with_gpu
+
+
+def test_the_gpus_part_alone_is_refused_where_there_is_none(report_file, monkeypatch):
+    bench_all = importlib.import_module("bench_all")
+    monkeypatch.setattr(bench_all, "gpu_names", list)
+    monkeypatch.setattr(sys, "argv", ["bench_all.py", "--only", "gpu"])
+    with pytest.raises(SystemExit) as exit_:
+        bench_all.main()
+    assert str(exit_.value.code).startswith("error: no GPU")
+
+
+def test_what_auto_chose_stands_beside_the_measured(report_file):
+    rows = [
+        {"model": "a.onnx", "chosen": "cpu", "infer_ms": {"cpu": 9.0, "x": 12.0}, "is_right": True},
+        {"model": "b.onnx", "chosen": "cpu", "infer_ms": {"cpu": 9.0, "x": 4.0}, "is_right": False},
+    ]
+    text = report_file.auto({"size": "64x48", "versions": {"onnxruntime": "1"}, "rows": rows})
+    assert "| `a.onnx` | cpu | 9.0 | 12.0 | the quickest |" in text
+    assert "| `b.onnx` | cpu | 9.0 | 4.0 | not the quickest |" in text
+
+
+def test_turns_of_the_plain_loop_and_of_bench_are_told(report_file):
+    overhead = {"capture": 0.3, "infer": 9.0, "overhead": 0.4}
+    turns = {"plain_ms": [10.0, 12.0, 11.0], "bench_ms": [10.5, 10.4, 10.6]}
+    text = report_file.is_it_right(turns, overhead)
+    assert "11.0 (10.0 to 12.0) ms and 10.5 (10.4 to 10.6) ms" in text
     assert "| overhead | 0.400 |" in text
     assert "infer | 9" not in text
-    with_gpu = bench_all.render(report, report, report, (1.0, 1.0, 1.0), overhead, [])
-    assert "Not measured" not in with_gpu
-    assert "CUDA graphs" in with_gpu
+
+
+def test_one_part_is_written_anew_and_the_rest_stays(report_file):
+    file = "# Title\n\nhead\n\n## One\n\nold\n\n### Sub\n\nmore\n\n## Two\n\nkept\n"
+    text = report_file.with_sections(file, {"One": "new\n", "Three": "added\n"})
+    assert text == "# Title\n\nhead\n\n## One\n\nnew\n\n## Two\n\nkept\n\n## Three\n\nadded\n"
+    assert report_file.with_sections(file, {}) == file
+
+
+# What `auto` takes, and whether that is right
+
+
+def test_what_auto_takes_is_held_against_bench():
+    found = json.loads(
+        run_script("bench_auto.py", NEGATIVE, "--size", "64x48", "--rounds", 2).splitlines()[-1]
+    )
+    (row,) = found["rows"]
+    assert row["chosen"] in row["infer_ms"]
+    assert row["model"] == "negative.onnx"
+
+
+@pytest.mark.parametrize(
+    ("infer_ms", "right"), [({"cpu": 10.4, "x": 10.0}, True), ({"cpu": 12.0, "x": 10.0}, False)]
+)
+def test_equally_quick_ones_are_both_right(monkeypatch, infer_ms, right):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    assert importlib.import_module("bench_auto").is_right("cpu", infer_ms) is right
+
+
+def test_the_plain_loop_and_bench_take_turns():
+    out = run_script("bench_agreement.py", NEGATIVE, "--size", "64x48", "--rounds", 2)
+    turns = json.loads(out.splitlines()[-1])
+    assert [len(turns[name]) for name in ("plain_ms", "bench_ms")] == [2, 2]
+    assert min(*turns["plain_ms"], *turns["bench_ms"]) > 0

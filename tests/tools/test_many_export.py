@@ -12,11 +12,12 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import nn
 
 from edge_style import cli
-from edge_style.contract import ModelSpec
+from edge_style.contract import PRECISIONS, ModelSpec
+from edge_style.errors import ModelError
 from edge_style.providers import provider_named
 from edge_style.session import Session
 from edge_style.stylizer import Stylizer
-from edge_style_tools import sources, verify
+from edge_style_tools import quantize, sources, verify
 from edge_style_tools.photos import made_photo
 from edge_style_training.checkpoint import Checkpoint, save_checkpoint
 from edge_style_training.networks import build_network
@@ -49,7 +50,7 @@ def many_network() -> LeanNet:
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.normal_(layer.bias, std=0.3)
         if isinstance(layer, LappedUpsample):
-            layer.weight.data *= 5
+            layer.weight.data *= 3
     return network.eval()
 
 
@@ -64,9 +65,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def files(checkpoint: Path) -> dict[str, Path]:
-    """The file of many in both precisions, and one of its styles."""
-    paths = {name: checkpoint.with_name(f"{name}.onnx") for name in ("fp32", "fp16", "noon")}
-    for precision in ("fp32", "fp16"):
+    """The file of many in every precision, and one of its styles."""
+    paths = {name: checkpoint.with_name(f"{name}.onnx") for name in (*PRECISIONS, "noon")}
+    for precision in PRECISIONS:
         assert run_export(checkpoint, "--precision", precision, "--output", paths[precision]) == 0
     options = ["--style", "noon", "--precision", "fp32", "--output", paths["noon"]]
     assert run_export(checkpoint, *options) == 0
@@ -106,6 +107,41 @@ def test_the_file_of_many_paints_every_style_and_blends(
     assert [value.name for value in model.graph.input] == ["image", "style"]
     (styles,) = model.graph.input[1].type.tensor_type.shape.dim
     assert styles.dim_value == 3
+
+
+def test_the_int8_file_of_many_paints_every_style_and_blends(files: dict[str, Path]) -> None:
+    session = Session(files["int8"], provider_named("cpu"))
+    photo = made_photo(3, 150, 203)
+    wanted = [picture(photo, style) for style in np.eye(3, dtype=np.float32)]
+    for style in (*np.eye(3, dtype=np.float32), np.array([0.2, 0.5, 0.3], dtype=np.float32)):
+        got = session.run({"image": photo[None], "style": style}, "stylized")[0].astype(float)
+        apart = np.abs(got - picture(photo, style)).mean()
+        assert apart < 5
+        # Nearer to its own style's picture than to another's.
+        others = [np.abs(got - wanted[n]).mean() for n in np.flatnonzero(style == 0)]
+        assert all(2 * apart < other for other in others)
+    model = onnx.load(files["int8"])
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    fed = {output: node.op_type for node in model.graph.node for output in node.output}
+    assert {fed[node.input[1]] for node in convolutions} == {"DequantizeLinear"}
+
+
+def test_calibration_sees_every_style(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges of one style alone would cut off the others' strokes."""
+    seen: list[Any] = []
+
+    def note(_source: Path, _target: Path, reader: Any, **_options: Any) -> None:
+        while (inputs := reader.get_next()) is not None:
+            seen.append(inputs["style"])
+        raise ValueError("enough")
+
+    monkeypatch.setattr(quantize, "quantize_static", note)
+    model = sources.network_to_onnx(many_network(), precision="int8", styles=3)
+    frames = [made_photo(seed, 32, 32) for seed in range(2)]
+    with pytest.raises(ModelError, match="enough"):
+        quantize.quantize(model, frames, quantize.QuantizationSettings(), styles=3)
+    assert np.array_equal(seen[:3], np.eye(3))
+    assert seen[3] == pytest.approx(1 / 3)
 
 
 def test_the_runtime_knows_the_styles_by_name(files: dict[str, Path]) -> None:
@@ -153,7 +189,6 @@ def test_what_cannot_be_is_said(
     output = ["--output", tmp_path / "x.onnx"]
     for arguments, said in (
         ((checkpoint, "--style", "dawn"), "night, noon, dusk"),
-        ((checkpoint, "--precision", "int8"), "--style (night, noon, dusk)"),
         ((tiny.write(tmp_path / "tiny.pth"), "--style", "noon"), "one style only"),
     ):
         capsys.readouterr()

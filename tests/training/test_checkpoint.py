@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,74 @@ def test_weights_of_another_architecture_are_named() -> None:
     weights = build_network("johnson").state_dict()
     with pytest.raises(CheckpointError, match="does not fit architecture 'lean'"):
         Checkpoint("lean", weights, TINY).build()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"width": 4000}, "million weights, too many"),
+        ({"blocks": 1_000_000_000}, "64 at most"),
+        ({"styles": 10_000_000}, "million weights, too many"),
+        ({"width": 500}, "lacks body"),
+    ],
+)
+def test_small_files_that_describe_huge_networks_take_no_memory(
+    tmp_path: Path, settings: dict[str, int], says: str
+) -> None:
+    path = tmp_path / "huge.pth"
+    save_checkpoint(Checkpoint("lean", {"x": torch.zeros(1)}, {**TINY, **settings}), path)
+    code = (
+        "import sys, resource, pathlib\n"
+        "from edge_style.errors import WeightsError\n"
+        "from edge_style_training.checkpoint import load_checkpoint\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try:\n"
+        "    load_checkpoint(pathlib.Path(sys.argv[1])).build()\n"
+        "except WeightsError as error:\n"
+        "    print(error)\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    refusal, grown_mb = done.stdout.splitlines()
+    assert says in refusal
+    assert int(grown_mb) < 150  # 2,260 where the network is built first
+
+
+def test_weights_that_repeat_one_number_take_no_memory_either() -> None:
+    """A file may give a tensor of any shape with a stride of 0, which is one number."""
+    with torch.device("meta"):
+        shapes = build_network("lean", {"width": 2000}).state_dict()
+    weights = {name: torch.zeros(()).expand(weight.shape) for name, weight in shapes.items()}
+    with pytest.raises(CheckpointError, match="million weights, too many"):
+        Checkpoint("lean", weights, {"width": 2000}).build()
+
+
+@pytest.mark.parametrize(
+    ("description", "says"),
+    [
+        ([1, 2], "of what architecture"),
+        ({"name": "x"}, "of what architecture"),
+        ({"architecture": ["lean"]}, "list for 'architecture', expected str"),
+        ({"architecture": "lean", "styles": [1]}, "styles without names"),
+        ({"architecture": "lean", "training": "none"}, "str for 'training', expected dict"),
+    ],
+)
+def test_descriptions_of_other_kinds_are_refused(
+    tmp_path: Path, description: object, says: str
+) -> None:
+    state = OrderedDict(x=torch.zeros(1))
+    state._metadata = {"edge_style": description}  # type: ignore[attr-defined] # PyTorch's own
+    torch.save(state, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match=says):
+        load_checkpoint(tmp_path / "odd.pth")
+
+
+def test_shapes_that_differ_are_named() -> None:
+    weights = build_network("lean", TINY).state_dict()
+    with pytest.raises(CheckpointError, match=r"is \[8, 3, 8, 8\], expected \[16, 3, 8, 8\]"):
+        Checkpoint("lean", weights, {**TINY, "width": 16}).build()
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

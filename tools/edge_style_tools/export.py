@@ -106,11 +106,6 @@ def export_network(
         ensure_writable(settings.preview)
     for provider in settings.providers:
         provider_named(provider)
-    if settings.precision == "int8" and source.spec.styles:
-        raise UsageError(
-            "int8 is for one style: give one of them with --style "
-            f"({', '.join(source.spec.styles)}), or export all as fp16"
-        )
     name = settings.credits.name or source.spec.name
     target = choose_output(settings, name)
     photos = photos_for(_sizes(settings), settings.photos)
@@ -191,7 +186,8 @@ def _quantize(
     model: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings
 ) -> tuple[onnx.ModelProto, ModelSpec]:
     frames = calibration_frames(settings.quantization, settings.size_px)
-    quantized = quantize(model, frames, settings.quantization)
+    styles = max(1, len(spec.styles))
+    quantized = quantize(model, frames, settings.quantization, styles)
     calibration = _calibration(settings.quantization, len(frames))
     return quantized, replace(spec, operations=count_operations(quantized), calibration=calibration)
 

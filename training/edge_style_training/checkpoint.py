@@ -22,6 +22,8 @@ from edge_style_training.networks import build_network
 from edge_style_training.networks.lean import LeanNet
 
 _DESCRIPTION_KEY = "edge_style"
+# Forty times the full-size network's. What a file claims about its network costs nothing to write.
+_MOST_WEIGHTS = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,21 @@ class Checkpoint:
     def build(self) -> nn.Module:
         """The network with these weights, in evaluation mode.
 
+        A file of a few bytes may describe a network of gigabytes: whether the weights are its is
+        known before any memory is taken for it.
+
         Raises:
             CheckpointError: the weights are not those of the architecture.
         """
+        with torch.device("meta"):
+            claimed = build_network(self.architecture, self.network)
+        weights = sum(weight.numel() for weight in claimed.parameters())
+        if weights > _MOST_WEIGHTS:
+            raise CheckpointError(
+                f"the checkpoint claims {weights / 1e6:,.0f} million weights, too many for a "
+                "style network"
+            )
+        self._require_fit(claimed)
         network = build_network(self.architecture, self.network)
         self.load_into(network)
         return network.eval()
@@ -102,15 +116,27 @@ class Checkpoint:
         Raises:
             CheckpointError: they are not its.
         """
-        try:
-            network.load_state_dict(dict(self.weights))
-        except RuntimeError as error:
-            wanted, came = network.state_dict().keys(), self.weights.keys()
-            missing, extra = sorted(wanted - came), sorted(came - wanted)
-            what = (missing and f"lacks {missing[0]}") or (extra and f"has {extra[0]}") or "shapes"
+        self._require_fit(network)
+        network.load_state_dict(dict(self.weights))
+
+    def _require_fit(self, network: nn.Module) -> None:
+        """Names and shapes of the weights are those of `network`.
+
+        Raises:
+            CheckpointError: they are not.
+        """
+        wanted, came = network.state_dict(), self.weights
+        missing, extra = sorted(wanted.keys() - came.keys()), sorted(came.keys() - wanted.keys())
+        what = (missing and f"lacks {missing[0]}") or (extra and f"has {extra[0]}")
+        for name in () if what else wanted:
+            expected, got = list(wanted[name].shape), _shape(came[name])
+            if got != expected:
+                what = f"{name} is {got}, expected {expected}"
+                break
+        if what:
             raise CheckpointError(
                 f"the checkpoint does not fit architecture {self.architecture!r}: {what}"
-            ) from error
+            )
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -137,9 +163,36 @@ def load_checkpoint(path: Path) -> Checkpoint:
     description = getattr(state, "_metadata", {}).get(_DESCRIPTION_KEY)
     if description is None:
         raise CheckpointError(f"{path} is not a checkpoint of edge-style")
-    known = {k: v for k, v in description.items() if k in Checkpoint.__dataclass_fields__}
+    known = _known(description, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Checkpoint(weights=dict(state), **{**known, "sha256": digest})
+
+
+def _known(description: Any, path: Path) -> dict[str, Any]:
+    """What a file says of its network, as far as it is of the kinds that `Checkpoint` has.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    empty = Checkpoint("", {})
+    kinds = {name: type(value) for name, value in vars(empty).items() if name != "weights"}
+    kinds["styles"] = list
+    if not isinstance(description, Mapping) or "architecture" not in description:
+        raise CheckpointError(f"{path} does not say of what architecture its network is")
+    known = {key: value for key, value in description.items() if key in kinds}
+    for key, value in known.items():
+        if not isinstance(value, kinds[key]):
+            raise CheckpointError(
+                f"{path} has {type(value).__name__} for '{key}', expected {kinds[key].__name__}"
+            )
+    styles = known.get("styles", [])
+    if not all(isinstance(each, Mapping) and "name" in each for each in styles):
+        raise CheckpointError(f"{path} lists styles without names")
+    return known
+
+
+def _shape(value: Any) -> list[int] | str:
+    return list(value.shape) if isinstance(value, Tensor) else type(value).__name__
 
 
 def load_tensors(path: Path) -> Any:

@@ -7,8 +7,14 @@ from edge_style.live.networks import Networks
 from edge_style.pipeline import Result
 
 
-def report_of(result: Result, networks: Networks) -> dict[str, Any]:
-    """The figures, with the keys that `--json` prints."""
+def report_of(result: Result, networks: Networks, clip_fps: float | None = None) -> dict[str, Any]:
+    """The figures, with the keys that `--json` prints.
+
+    Args:
+        result: of the run.
+        networks: that ran.
+        clip_fps: frame rate of the clip that was converted, None for what was not a conversion.
+    """
     summary = result.meter.summary()
     style, rate = result.style, networks.rate
     stylizer = networks.stylizers[style.network if style else 0]
@@ -27,20 +33,29 @@ def report_of(result: Result, networks: Networks) -> dict[str, Any]:
         "size_changes": rate.changes if rate else 0,
         "arrived_fps": _rounded(summary.arrived_fps),
         "display_latency_ms": _rounded_all(summary.display_latency_ms),
+        "speed": _rounded(_speed(summary.fps, clip_fps)),
     }
 
 
-def summary_line(result: Result) -> str:
+def summary_line(result: Result, clip_fps: float | None = None) -> str:
     """The figures, for people."""
     summary = result.meter.summary()
     parts = [f"{summary.frames} frames", f"{result.dropped} dropped"]
     if summary.fps is not None:
         parts.append(f"{summary.fps:.1f} frames/s")
+    speed = _speed(summary.fps, clip_fps)
+    if speed is not None:
+        parts.append(f"{speed:.2g} times as fast as it plays")
     latency_ms = summary.display_latency_ms
     median, late = latency_ms["p50"], latency_ms["p99"]
     if median is not None and late is not None:
         parts.append(f"latency {median:.1f} ms, 99% within {late:.1f} ms")
     return ", ".join(parts)
+
+
+def _speed(fps: float | None, clip_fps: float | None) -> float | None:
+    """How many times as fast as the clip plays."""
+    return fps / clip_fps if fps is not None and clip_fps else None
 
 
 def _size(size_px: tuple[int, int] | None) -> str | None:

@@ -45,6 +45,7 @@ class Show:
         self._more_sinks = more_sinks
         self._networks = Networks(options, note=note, note_start=note_start)
         self._result = Result()
+        self._clip_fps: float | None = None
         self.total_frames: int | None = None
         self.resumed_frames = 0
 
@@ -79,6 +80,7 @@ class Show:
         with self._open_source() as source:
             self._note(source.description)
             self.total_frames = source.frame_count
+            self._clip_fps = source.fps if self._options.is_conversion else None
             if self._options.is_conversion:
                 self._networks.load(source)
                 sinks = self._make_sinks(source)
@@ -182,8 +184,8 @@ class Show:
 
     def report(self) -> dict[str, Any]:
         """The figures, with the keys that `--json` prints."""
-        return report_of(self._result, self._networks)
+        return report_of(self._result, self._networks, self._clip_fps)
 
     def summary_line(self) -> str:
         """The figures, for people."""
-        return summary_line(self._result)
+        return summary_line(self._result, self._clip_fps)

@@ -31,6 +31,9 @@ ACTIVATION_FLOOR = -0.4
 # One reflection has to be shorter than the smallest picture, 16 pixels.
 _MAX_REFLECTION_PX = 12
 
+# More than any painting needs, and few enough that a file that claims more takes no time.
+_MAX_BLOCKS = 64
+
 # The second reflection starts from a picture that the first has brought to 40 pixels or more.
 _MAX_BORDER_PX = 40
 
@@ -79,6 +82,8 @@ class LeanConfig:
                 raise ValueError(f"{name} should be one of {', '.join(values)}")
         if min(self.width, self.coarse_width) < 1 or min(self.blocks, self.coarse_blocks) < 0:
             raise ValueError("widths should be at least 1, numbers of blocks at least 0")
+        if max(self.blocks, self.coarse_blocks) > _MAX_BLOCKS:
+            raise ValueError(f"numbers of blocks should be {_MAX_BLOCKS} at most")
         if not (0 <= self.border_px <= _MAX_BORDER_PX and self.border_px % 4 == 0):
             raise ValueError(f"border_px should be a multiple of 4 up to {_MAX_BORDER_PX}")
         if self.styles < 1:

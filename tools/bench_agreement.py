@@ -1,0 +1,48 @@
+"""Do the figures of `edge-style bench` agree with a plain loop around onnxruntime?
+
+    python tools/bench_agreement.py MODEL [--size 640x480] [--rounds 5]
+
+`plain_loop.py` and a process of `bench` take turns, so that drift of the machine hits both alike.
+The last line is JSON: the median in ms of every turn.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from edge_style.bench.job import Job
+from edge_style.bench.rounds import run_own_job
+from edge_style.images import parse_size
+
+PLAIN_LOOP = Path(__file__).with_name("plain_loop.py")
+_RUNS = 40
+_TIMEOUT_S = 600.0
+
+
+def main() -> None:
+    """Take turns, then print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--size", default="640x480")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    width_px, height_px = parse_size(options.size)
+    loop = [sys.executable, str(PLAIN_LOOP), options.model, str(width_px), str(height_px)]
+    job = Job(options.model, "cpu", width_px, height_px, warmup=10, runs=_RUNS, seconds=60)
+    plain_ms, bench_ms = [], []
+    for _ in range(options.rounds):
+        done = subprocess.run(loop, check=True, capture_output=True, text=True)
+        plain_ms.append(float(done.stdout))
+        answer = run_own_job(job, _TIMEOUT_S)
+        if answer.error:
+            sys.exit(f"error: {answer.error}")
+        bench_ms.append(round(statistics.median(answer.infer_ms), 2))
+        print(f"plain loop {plain_ms[-1]:.2f} ms, bench {bench_ms[-1]:.2f} ms", flush=True)
+    print(json.dumps({"plain_ms": plain_ms, "bench_ms": bench_ms}))
+
+
+if __name__ == "__main__":
+    main()
