@@ -3,7 +3,7 @@
     python tools/bench_web.py starry full.onnx --size 320x240 --size 640x480
 
 It needs the built page (`make web`), Chromium and the package playwright (extra `test`). Frames are
-those that were shown; `infer` is the network alone. The sample has 30 frames a second, so that the
+those that were shown; `infer` is the network alone. The sample has 60 frames a second, so that the
 page shows no more than these.
 """
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .conftest import MODELS, Visit
+from .conftest import MODELS, PATIENCE_MS, Visit, open_page
 
 SUB_PATH = "someone/pages/edge-style"
 
@@ -19,23 +20,51 @@ pytestmark = pytest.mark.usefixtures("built_page")
 
 
 class PlainHost:
-    """A static host: it sends files, and no header of ours."""
+    """A static host: it sends files, and no header of ours.
+
+    Attributes:
+        origin: its address.
+        may_send: while it is not set, files of the name in `held` wait.
+        held: name of a file, or empty.
+        asked: set when such a file was asked for.
+    """
 
     def __init__(self, root: Path) -> None:
-        handler = partial(_QuietHandler, directory=str(root))
+        self.held = ""
+        self.asked, self.may_send = threading.Event(), threading.Event()
+        self.may_send.set()
+        handler = partial(_QuietHandler, host=self, directory=str(root))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.origin = f"http://127.0.0.1:{self._server.server_address[1]}/"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
+    def hold(self, name: str) -> None:
+        """Keep everybody waiting who asks for a file of that name."""
+        self.held = name
+        self.asked.clear()
+        self.may_send.clear()
+
     def close(self) -> None:
         """No connection any more."""
+        self.may_send.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
+    def __init__(self, *arguments: Any, host: PlainHost, **options: Any) -> None:
+        self._host = host
+        super().__init__(*arguments, **options)
+
+    def do_GET(self) -> None:
+        """Answer with a file, when the host may send it."""
+        if self._host.held and self.path.endswith(self._host.held):
+            self._host.asked.set()
+            self._host.may_send.wait(PATIENCE_MS / 1000)
+        super().do_GET()
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
@@ -83,33 +112,61 @@ def test_offline_after_the_first_visit(
     visitor.wait_for_frames(2)
 
 
+LOAD_IT = "button:has-text('Load it')"
+STYLES = "label.style"
+
+
+def returning(visit: Callable[..., Visit], url: str) -> Visit:
+    """A visitor who was here once, so that everything is kept."""
+    visitor = visit(url)
+    visitor.wait("d.kept === 'true'")
+    assert visitor.page.locator(STYLES).count() == 4
+    return visitor
+
+
+def load_it(visitor: Visit) -> None:
+    """Take the offer, and find the newer site after one load of the page."""
+    loads: list[str] = []
+    visitor.page.on("domcontentloaded", lambda page: loads.append(page.url))
+    visitor.page.click(LOAD_IT)
+    visitor.page.wait_for_function(f"() => document.querySelectorAll('{STYLES}').length === 1")
+    visitor.wait_for_frames(1)
+    assert len(loads) == 1
+    assert visitor.page.locator(LOAD_IT).count() == 0
+
+
 def test_a_newer_site_is_offered(
     visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
 ) -> None:
     url = f"{host.origin}{SUB_PATH}/?backend=wasm"
-    visitor = visit(url)
-    visitor.wait("d.kept === 'true'")
-    assert visitor.page.locator("label.style").count() == 4
+    visitor = returning(visit, url)
     build(tmp_path / SUB_PATH, "negative")
-    from playwright.sync_api import TimeoutError as TooSlow
-
-    is_new = "() => document.querySelectorAll('label.style').length === 1"
-    offered = visitor.page.get_by_role("button", name="Load it")
     visitor.page.goto(url)
-    offered.wait_for()
-    assert visitor.page.locator("label.style").count() == 4, "not under the visitor's hands"
-    for _ in range(3):
-        # The button goes while the page loads itself anew.
-        with contextlib.suppress(TooSlow):
-            offered.click(timeout=5000)
-        try:
-            visitor.page.wait_for_function(is_new, timeout=10_000)
-            break
-        except TooSlow:
-            # A page that was replaced while it loaded its parts comes with the next visit.
-            visitor.page.goto(url)
-    visitor.page.wait_for_function(is_new)
+    visitor.page.wait_for_selector(LOAD_IT)
     visitor.wait_for_frames(1)
+    assert visitor.page.locator(STYLES).count() == 4, "not under the visitor's hands"
+    load_it(visitor)
+
+
+def test_a_newer_site_in_two_tabs(
+    visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
+) -> None:
+    """One finds it on its way, and is told all the same; one is told that the other let it in."""
+    url = f"{host.origin}{SUB_PATH}/?backend=wasm"
+    visitor = returning(visit, url)
+    build(tmp_path / SUB_PATH, "negative")
+    host.hold("sample.jpg")
+    visitor.page.goto(url)
+    assert host.asked.wait(PATIENCE_MS / 1000), "the newer version is not being fetched"
+    late = open_page(visitor.page.context, url)
+    late.wait_for_frames(1)
+    assert late.page.locator(LOAD_IT).count() == 0
+    host.may_send.set()
+    late.page.wait_for_selector(LOAD_IT)
+    visitor.page.wait_for_selector(LOAD_IT)
+    load_it(late)
+    assert visitor.page.locator(STYLES).count() == 4, "not under the visitor's hands"
+    load_it(visitor)
 
 
 def test_without_a_service_worker(visit: Callable[..., Visit], host: PlainHost) -> None:

@@ -10,6 +10,7 @@ export class Gallery {
   readonly #end: HTMLElement;
   readonly #onChoose: (number: number) => void;
   readonly #inputs: HTMLInputElement[] = [];
+  #marked = -1;
 
   constructor(list: HTMLElement, end: HTMLElement, onChoose: (number: number) => void) {
     this.#end = end;
@@ -56,12 +57,15 @@ export class Gallery {
   /** Show which one is chosen. */
   mark(number: number): void {
     const input = this.#inputs[number];
-    if (!input || input.checked) return;
+    if (!input || number === this.#marked) return; // arrow keys check it before anybody is told
+    this.#marked = number;
     input.checked = true;
     const isSmooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    // In the middle, where the strip's snapping wants it: at an edge that would snap to a neighbour
+    // and cut this one off.
     input.parentElement?.scrollIntoView({
       block: "nearest",
-      inline: "nearest",
+      inline: "center",
       behavior: isSmooth ? "smooth" : "auto",
     });
   }

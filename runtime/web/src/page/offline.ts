@@ -24,7 +24,11 @@ export async function keepOffline(isKept: boolean, notice: Notice): Promise<bool
   }
   let registration;
   try {
-    registration = await workers.register("sw.js", { updateViaCache: "none" });
+    // Registering waits until a newer version that is on its way has been fetched: who has one
+    // already begins with that.
+    registration =
+      (workers.controller && (await workers.getRegistration())) ??
+      (await workers.register("sw.js", { updateViaCache: "none" }));
   } catch {
     return true; // some browsers have none in private windows
   }
@@ -45,7 +49,11 @@ export async function keepFiles(urls: readonly string[]): Promise<boolean> {
   const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined;
   if (!workers || !(await isControlled(workers))) return false;
   try {
-    for (const url of urls) await (await fetch(url)).arrayBuffer();
+    for (const url of urls) {
+      const response = await fetch(url);
+      if (!response.ok) return false; // a host that is being brought up to date
+      await response.arrayBuffer();
+    }
   } catch {
     return false;
   }
@@ -68,34 +76,47 @@ async function isControlled(workers: ServiceWorkerContainer): Promise<boolean> {
   });
 }
 
-/** Offer a newer version of the site, instead of changing it under the visitor's hands. */
+/**
+ * Offer a newer version of the site, instead of changing it under the visitor's hands.
+ *
+ * The browser looks for one whenever it likes: it may be on its way, or wait, before the page
+ * listens, and another tab may have let it in by the time that this one's visitor says yes.
+ */
 function watchForUpdates(
   workers: ServiceWorkerContainer,
   registration: ServiceWorkerRegistration,
   notice: Notice,
 ): void {
-  const offer = (waiting: ServiceWorker): void => {
+  let isControlled = workers.controller !== null;
+  let isWanted = false;
+  const offer = (): void => {
     notice.trouble("There is a newer version of this page.", [
       {
         label: "Load it",
         run: () => {
-          workers.addEventListener(
-            "controllerchange",
-            () => {
-              location.reload();
-            },
-            { once: true },
-          );
-          waiting.postMessage("take over");
+          isWanted = true;
+          if (registration.waiting) registration.waiting.postMessage("take over");
+          else location.reload();
         },
       },
     ]);
   };
-  if (registration.waiting && workers.controller) offer(registration.waiting);
-  registration.addEventListener("updatefound", () => {
-    const arriving = registration.installing;
-    arriving?.addEventListener("statechange", () => {
-      if (arriving.state === "installed" && workers.controller) offer(arriving);
-    });
+  workers.addEventListener("controllerchange", () => {
+    if (isWanted) location.reload();
+    // Another tab let it in: the files of the version that is shown here are gone.
+    else if (isControlled) offer();
+    isControlled = true; // the first one comes with the first visit, and is no newer than the page
   });
+  const follow = (arriving: ServiceWorker | null): void => {
+    arriving?.addEventListener("statechange", () => {
+      if (arriving.state === "installed" && isControlled) offer();
+    });
+  };
+  if (registration.waiting && isControlled) offer();
+  follow(registration.installing);
+  registration.addEventListener("updatefound", () => {
+    follow(registration.installing);
+  });
+  // Browsers look after the page was loaded, some much later. Without a connection nothing is new.
+  if (isControlled) registration.update().catch(() => undefined);
 }

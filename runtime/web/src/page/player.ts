@@ -176,16 +176,17 @@ export class Player {
     this.#isBusy = true;
     this.#newestMs = null;
     const wish = this.#asked;
+    const sidePx = this.#sidePx ?? (source.isStill ? null : this.#pace.sidePx);
+    const size = networkSize(source.size, sidePx);
     let frame;
     try {
-      frame = await source.grab();
+      frame = await source.grab(size);
     } catch {
       this.#isBusy = false; // a source that was just closed, or is between two frames
       return;
     }
-    const sidePx = this.#sidePx ?? (source.isStill ? null : this.#pace.sidePx);
-    this.#sent = networkSize(source.size, sidePx);
-    this.#send({ kind: "frame", frame, size: this.#sent, view, wish, capturedMs }, [frame]);
+    this.#sent = size;
+    this.#send({ kind: "frame", frame, size, view, wish, capturedMs }, [frame]);
   }
 
   #send(message: ToWorker, transfer: Transferable[] = []): void {
