@@ -111,14 +111,18 @@ def main() -> None:
     names = options.only or list(CANDIDATES)
     for name in names:
         train(name, options)
+    trained = [name for name in names if (options.output / f"{name}.pth").is_file()]
+    for name in trained:
         for precision in PRECISIONS:
             export(options.output / f"{name}.pth", precision, options.content)
     if not options.no_timing:
-        print(table(names, options.output, time(names, options.output)))
+        print(table(trained, options.output, time(trained, options.output)))
+        for name in sorted(set(names) - set(trained)):
+            print(f"\n`{name}` ({CANDIDATES[name].what}) did not come to an end, see above.")
 
 
 def train(name: str, options: argparse.Namespace) -> None:
-    """Train one candidate, unless FOLDER has it."""
+    """Train one candidate, unless FOLDER has it; a training that diverges leaves nothing."""
     target = options.output / f"{name}.pth"
     if target.is_file():
         return
@@ -135,7 +139,7 @@ def train(name: str, options: argparse.Namespace) -> None:
         "utf-8",
     )
     run("train", str(options.painting), "--config", str(recipe), "--content", str(options.content),
-        "--vgg", str(options.vgg), "--output", str(target), "--force")  # fmt: skip
+        "--vgg", str(options.vgg), "--output", str(target), "--force", check=False)  # fmt: skip
 
 
 def _toml(value: object) -> str:
@@ -168,9 +172,9 @@ def time(names: Sequence[str], folder: Path) -> dict[str, float]:
     return {each["model"]: each["infer_ms"]["p50"] for each in results if not each["error"]}
 
 
-def run(*arguments: str) -> None:
+def run(*arguments: str, check: bool = True) -> None:
     """One command of edge-style."""
-    subprocess.run([sys.executable, "-m", "edge_style", *arguments], check=True)
+    subprocess.run([sys.executable, "-m", "edge_style", *arguments], check=check)
 
 
 def table(names: Sequence[str], folder: Path, times_ms: Mapping[str, float]) -> str:
