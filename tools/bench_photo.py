@@ -13,8 +13,9 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, geometric_mean, median
 
 import torch
 
@@ -50,13 +51,12 @@ def find_pairs(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def make_all(
-    photo: Rgb, reference: Rgb, path: Path, networks: PhotoNetworks, transform: str
+    photo: Rgb, reference: Rgb, path: Path, networks: PhotoNetworks, plain: PhotoOptions
 ) -> dict[str, Rgb]:
     """The pictures of all methods."""
 
     def full(smooth: Smoothing) -> Rgb:
-        options = PhotoOptions(smooth=smooth, transform=transform)  # type: ignore[arg-type]
-        return transfer_light(photo, reference, networks, options)
+        return transfer_light(photo, reference, networks, replace(plain, smooth=smooth))
 
     return {
         "photo": photo,
@@ -90,7 +90,7 @@ def score(options: argparse.Namespace, networks: PhotoNetworks) -> dict[str, obj
             _at_most(read_image(path), options.size) for path in (photo_path, reference_path)
         )
         distance = style_distance(network, reference)
-        made = make_all(photo, reference, reference_path, networks, options.transform)
+        made = make_all(photo, reference, reference_path, networks, _how(options))
         for name, picture in made.items():
             found = results.setdefault(name, {"structure": [], "style": []})
             found["structure"].append(round(edge_similarity(photo, picture), 4))
@@ -112,8 +112,15 @@ def score(options: argparse.Namespace, networks: PhotoNetworks) -> dict[str, obj
         name: {
             "structure": round(fmean(found["structure"]), 4),
             "style": round(fmean(found["style"])),
+            # Of the means, which the hardest pair rules, and of the pairs, which all have a say in.
             "style_beside_mean_and_deviation": round(
                 fmean(found["style"]) / fmean(plain["style"]), 3
+            ),
+            "style_beside_it_in_a_typical_pair": round(
+                geometric_mean(
+                    own / other for own, other in zip(found["style"], plain["style"], strict=True)
+                ),
+                3,
             ),
         }
         for name, found in results.items()
@@ -129,11 +136,12 @@ def measure(options: argparse.Namespace, networks: PhotoNetworks) -> dict[str, o
         resize(read_image(path), width, height) for path in (photo_path, reference_path)
     )
     seconds = {}
-    for smooth in ("fast", "exact"):
+    smoothings: tuple[Smoothing, ...] = ("fast", "exact")
+    for smooth in smoothings:
         runs = []
         for _ in range(1 if smooth == "exact" else 3):
             stages = Stages()
-            how = PhotoOptions(smooth=smooth, transform=options.transform)  # type: ignore[arg-type]
+            how = replace(_how(options), smooth=smooth)
             transfer_light(photo, reference, networks, how, stages=stages)
             runs.append(stages.seconds)
         seconds[smooth] = {name: round(median(run[name] for run in runs), 3) for name in runs[0]}
@@ -146,6 +154,10 @@ def measure(options: argparse.Namespace, networks: PhotoNetworks) -> dict[str, o
         look.apply(frame)
         spent_ms.append((time.perf_counter() - start_s) * 1000)
     return {"size": options.seconds, "seconds": seconds, "live_ms": round(median(spent_ms), 2)}
+
+
+def _how(options: argparse.Namespace) -> PhotoOptions:
+    return PhotoOptions(transform=options.transform, colours_first=options.colours_first)
 
 
 def _at_most(picture: Rgb, side_px: int | None) -> Rgb:
@@ -170,6 +182,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--vgg", type=Path, help="VGG16 weights; fetched if omitted")
     parser.add_argument("--networks", type=Path, default=default_folder())
     parser.add_argument("--transform", default=PhotoOptions().transform)
+    parser.add_argument("--colours-first", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--size", type=int, help="longer side, to be quick; the pairs' own if not")
     parser.add_argument("--sheet", type=Path, help="contact sheet to write")
     parser.add_argument("--cell", type=int, default=300, help="longer side of its pictures")
