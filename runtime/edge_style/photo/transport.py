@@ -43,12 +43,18 @@ def carry_over(photo: Rgb, reference: Rgb) -> tuple[Rgb, npt.NDArray[np.float32]
         along, wanted = points @ directions, goal @ directions
         for axis in range(3):
             order = np.argsort(along[:, axis])
-            ranks = (np.arange(len(order)) + 0.5) / len(order)
-            target = np.quantile(wanted[:, axis], ranks)
+            target = quantiles(wanted[:, axis], len(order))
             moved = along[order, axis]
             along[order, axis] = moved + _SHARE * (target - moved)
         points = along @ directions.T
     return before, _to_rgb(points)
+
+
+def quantiles(values: Points, count: int) -> Points:
+    """`count` evenly spaced quantiles of `values` [N]; `np.quantile` takes 100 times as long."""
+    at = (np.arange(count) + 0.5) / count * (len(values) - 1)
+    found: Points = np.interp(at, np.arange(len(values)), np.sort(values))
+    return found
 
 
 def sample(picture: Rgb, side_px: int = SAMPLE_PX) -> Rgb:
