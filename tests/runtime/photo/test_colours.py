@@ -57,11 +57,11 @@ def test_regions_meet_at_the_photos_edge_not_at_a_sloppy_masks():
     sloppy = np.roll(halves(60, 80), 3, axis=0)
     sloppy[:3] = 0
     made = match_colours(photo, reference, (sloppy, halves(60, 80))).apply(photo)
-    blue = made[..., 2].astype(int)
-    # Rows 30 to 32 are bright in the photo and the dark region's in the mask.
-    jump = blue[31, 40] - blue[40, 40]
-    unfeathered = 200 - 40
-    assert abs(jump) < 0.5 * unfeathered
+    red = made[..., 0].astype(int)
+    # Rows 30 to 32 are bright in the photo, and the dark region's in the mask.
+    assert red[40, 40] > 220
+    assert abs(red[31, 40] - red[40, 40]) < 0.5 * (255 - 60)
+    assert abs(red[29, 40] - 60) < 20
 
 
 def test_a_region_too_small_to_measure_keeps_its_colours():
