@@ -96,9 +96,10 @@ def test_the_files_compute_what_torch_computes(vgg, networks):
     assert {path.name for path in networks.iterdir()} == set(file_names())
 
 
+@pytest.mark.parametrize("colours", ["--colours-first", "--no-colours-first"])
 @pytest.mark.parametrize("smooth", ["fast", "exact", "none"])
-def test_photo_writes_a_picture_of_the_photos_size(run, tmp_path, smooth):
-    status, err = run("--smooth", smooth, "--json")
+def test_photo_writes_a_picture_of_the_photos_size(run, tmp_path, smooth, colours):
+    status, err = run("--smooth", smooth, colours, "--json")
     assert status == 0, err
     assert read_image(tmp_path / "out.png").shape == (50, 70, 3)
 

@@ -43,6 +43,13 @@ def photo(
             "paper's whitening."
         ),
     ] = "transport",
+    colours_first: Annotated[
+        bool,
+        typer.Option(
+            help="Let the networks see the photo in the reference's colours, and smooth only what "
+            "they add. The paper does not: clouds come up in empty skies."
+        ),
+    ] = True,
     size: Annotated[
         int,
         typer.Option(
@@ -88,6 +95,7 @@ def photo(
         transform=transform,  # type: ignore[arg-type] # as above
         strength=strength,
         long_side_px=size,
+        colours_first=colours_first,
     )
     ensure_writable(output)
     if table is not None:

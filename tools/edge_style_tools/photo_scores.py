@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_style.images import Rgb
+from edge_style.photo.transport import quantiles
 
 Plane = npt.NDArray[np.float64]
 
@@ -64,8 +65,7 @@ def match_histogram(photo: Rgb, reference: Rgb, iterations: int = 20) -> Rgb:
         along, wanted = points @ axes, goal @ axes
         for axis in range(3):
             order = np.argsort(along[:, axis])
-            ranks = (np.arange(len(order)) + 0.5) / len(order)
-            along[order, axis] = np.quantile(wanted[:, axis], ranks)
+            along[order, axis] = quantiles(wanted[:, axis], len(order))
         points = along @ axes.T
     return np.clip(np.rint(points), 0, 255).astype(np.uint8).reshape(photo.shape)
 

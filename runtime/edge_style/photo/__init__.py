@@ -1,6 +1,7 @@
 """The light of another photo: photorealistic style transfer (Li et al. 2018, arXiv 1802.06474).
 
     masks       label images: which part of a photo takes its light from which part of another
+    colours     the first step: the photo in the reference's colours
     transform   whitening and colouring of features, per label
     networks    the encoder and the decoder, as ONNX files
     transfer    the whole way from a photo and a reference to a picture

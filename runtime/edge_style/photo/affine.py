@@ -10,6 +10,7 @@ photo at full size (He and Sun 2015, "Fast Guided Filter", arXiv 1505.00996): th
 picture of a thousand pixels a side becomes one of four thousand.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -37,17 +38,36 @@ class LocalAffine:
 
     def apply(self, photo: Rgb) -> Rgb:
         """The mapped photo, uint8 [H, W, 3]; the map is stretched over it."""
-        height, width = photo.shape[:2]
         mapped = np.empty_like(photo)
-        rows, columns = self.coefficients.shape[:2]
-        across = cv2.resize(
-            self.coefficients.reshape(rows, columns, 12), (width, rows), interpolation=_LINEAR
-        )
+        for rows, values in self._strips(photo):
+            mapped[rows] = np.clip(np.rint(values), 0, 255)
+        return mapped
+
+    def values(self, photo: Rgb) -> Plane:
+        """The same without rounding and clipping, float32 [H, W, 3]."""
+        mapped = np.empty(photo.shape, np.float32)
+        for rows, values in self._strips(photo):
+            mapped[rows] = values
+        return mapped
+
+    def plus(self, other: "LocalAffine") -> "LocalAffine":
+        """The map whose result is the sum of both maps' results, as fine as the finer one."""
+        height = max(self.coefficients.shape[0], other.coefficients.shape[0])
+        width = max(self.coefficients.shape[1], other.coefficients.shape[1])
+        return LocalAffine(self._stretched(height, width) + other._stretched(height, width))
+
+    def _stretched(self, height: int, width: int) -> Plane:
+        size = (width, height)
+        return np.asarray(cv2.resize(self.coefficients, size, interpolation=_LINEAR), np.float32)
+
+    def _strips(self, photo: Rgb) -> Iterator[tuple[slice, Plane]]:
+        """Rows of the photo, and their mapped values."""
+        height, width = photo.shape[:2]
+        across = self._stretched(self.coefficients.shape[0], width)
         for top in range(0, height, _STRIP_ROWS):
             bottom = min(top + _STRIP_ROWS, height)
-            strip = _rows_of(np.asarray(across, np.float32), height, top, bottom)
-            mapped[top:bottom] = _mapped(photo[top:bottom], strip)
-        return mapped
+            strip = _rows_of(across, height, top, bottom)
+            yield slice(top, bottom), _mapped(photo[top:bottom], strip)
 
 
 _LINEAR = cv2.INTER_LINEAR
@@ -67,16 +87,16 @@ def _rows_of(coefficients: Plane, height: int, top: int, bottom: int) -> Plane:
     return stretched
 
 
-def _mapped(photo: Rgb, coefficients: Plane) -> Rgb:
-    """Each pixel of `photo` [h, w, 3] by its own map [h, w, 12], as uint8."""
+def _mapped(photo: Rgb, coefficients: Plane) -> Plane:
+    """Each pixel of `photo` [h, w, 3] by its own map [h, w, 12], in levels."""
     colours = photo.astype(np.float32)
-    mapped = np.empty_like(photo)
+    mapped = np.empty(photo.shape, np.float32)
     for channel in range(3):
         factors = coefficients[..., 4 * channel : 4 * channel + 4]
         value = factors[..., 3] * 255
         for source in range(3):
             value += factors[..., source] * colours[..., source]
-        mapped[..., channel] = np.clip(np.rint(value), 0, 255)
+        mapped[..., channel] = value
     return mapped
 
 
@@ -87,7 +107,7 @@ def fit_local_affine(
 
     Args:
         photo: uint8 [H, W, 3].
-        picture: the same shape, 0..255, uint8 or float.
+        picture: the same shape, in levels, uint8 or float.
         radius_px: half the side of the windows.
         epsilon: the variance, on the scale 0..1, below which the photo counts as flat: larger is
             smoother.
@@ -146,15 +166,16 @@ def smooth_fast(
     photo: Rgb,
     picture: npt.NDArray[np.generic],
     *,
-    radius_px: int = 24,
-    epsilon: float = 1e-3,
+    window: float = 0.07,
+    epsilon: float = 3e-3,
     shrink: int = 2,
 ) -> LocalAffine:
     """The fast smoothing, as a map to be applied to the photo at any size.
 
     Args:
-        photo, picture: uint8 or float [H, W, 3], of one size, 0..255.
-        radius_px: half the side of the windows, at the size of `photo`.
+        photo: uint8 [H, W, 3].
+        picture: what is to be smoothed, the same shape, in levels; differences may be negative.
+        window: half the side of the windows, of the photo's longer side.
         epsilon: as in `fit_local_affine`.
         shrink: coefficients are fitted at a size so many times smaller.
     """
@@ -162,5 +183,5 @@ def smooth_fast(
     small = max(1, width // shrink), max(1, height // shrink)
     guide = resize(photo, *small)
     target = cv2.resize(picture.astype(np.float32), small, interpolation=cv2.INTER_AREA)
-    radius = max(1, min(round(radius_px / shrink), min(small) // 2))
+    radius = max(1, min(round(window * max(small)), min(small) // 2))
     return fit_local_affine(guide, target, radius_px=radius, epsilon=epsilon)

@@ -32,11 +32,14 @@ Plane = npt.NDArray[np.float64]
 
 # Of the paper: how much staying close to Y counts.
 LAMBDA = 1e-4
-# Variance added to the windows' covariances, on the scale 0..1: what counts as flat.
-EPSILON = 1e-7
+# Variance added to the windows' covariances, on the scale 0..1: what counts as flat. The paper's
+# 1e-7 is below the steps of 8-bit colours, 1.5e-5 squared apart, and draws them into smooth skies.
+EPSILON = 1e-5
 _WINDOW_PX = 9
-# Residual, relative to the right side, at which the picture is exact to a fiftieth of a level.
+# Residual, relative to the right side of a picture that is grey all over, at which a picture is
+# exact to a fiftieth of a level.
 _TOLERANCE = 1e-4
+_MIDDLE_LEVEL = 128.0
 _MAX_ITERATIONS = 5000
 
 
@@ -52,13 +55,13 @@ def smooth_exact(
 
     Args:
         photo: uint8 [H, W, 3], at least 3 pixels a side.
-        picture: the same shape, 0..255, uint8 or float.
+        picture: the same shape, in levels, uint8 or float; differences may be negative.
         fidelity: lambda, above 0.
         epsilon: see `affinities`.
         report: takes the share that is done, 0..1, now and then.
 
     Returns:
-        float32 [H, W, 3], 0..255.
+        float32 [H, W, 3].
 
     Raises:
         MissingExtraError: SciPy is not installed.
@@ -73,6 +76,7 @@ def smooth_exact(
     right = (fidelity / (1 + fidelity)) * weights
     diagonal = system.diagonal()
     scaling = linalg.LinearOperator(system.shape, matvec=lambda x: x / diagonal)
+    tolerance = _TOLERANCE * float(np.linalg.norm(right)) * _MIDDLE_LEVEL
     smoothed = np.empty(picture.shape, np.float32)
     for channel in range(3):
         wanted = picture[..., channel].astype(np.float64).ravel()
@@ -81,7 +85,8 @@ def smooth_exact(
             system,
             right * wanted,
             x0=wanted,
-            rtol=_TOLERANCE,
+            rtol=0,
+            atol=tolerance,
             maxiter=_MAX_ITERATIONS,
             M=scaling,
             callback=steps,

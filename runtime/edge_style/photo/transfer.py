@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from edge_style.errors import UsageError
 from edge_style.images import Rgb, ensure_min_side, resize_long_side
-from edge_style.photo.affine import fit_local_affine, smooth_fast
+from edge_style.photo.affine import LocalAffine, fit_local_affine, smooth_fast
+from edge_style.photo.colours import match_colours
 from edge_style.photo.masks import Labels, shrink
 from edge_style.photo.matting import smooth_exact
 from edge_style.photo.networks import (
@@ -58,7 +59,8 @@ class PhotoOptions:
         levels: of the encoder that are changed, from the finest on; 4 are all.
         long_side_px: of what the networks see; larger photos are scaled down for them, and the
             result is carried to their full size by the smoothing.
-        radius_px: of the fast smoothing's windows, at the networks' size.
+        colours_first: the networks see the photo in the reference's colours, and only what they
+            add is smoothed; else, as in the paper, they see the photo itself.
     """
 
     smooth: Smoothing = "fast"
@@ -66,7 +68,7 @@ class PhotoOptions:
     strength: float = 1.0
     levels: int = LEVELS
     long_side_px: int = 1024
-    radius_px: int = 24
+    colours_first: bool = True
 
     def __post_init__(self) -> None:
         """Check what users type. Raises UsageError."""
@@ -106,7 +108,7 @@ class Stages:
             self.report(name, share)
 
 
-STAGES = ("reference", "encoder", "transform", "decoder", "smoothing", "full size")
+STAGES = ("colours", "reference", "encoder", "transform", "decoder", "smoothing", "full size")
 
 
 def transfer_light(
@@ -140,12 +142,15 @@ def transfer_light(
     stages = stages or Stages()
     small = _at_most(photo, options.long_side_px)
     own, others = (None, None) if labels is None else labels
+    with stages.timed("colours"):
+        share = options.strength if options.colours_first else 0.0
+        start = match_colours(small, reference, labels, share)
     with stages.timed("reference"):
         wanted = reference_statistics(
             _at_most(reference, options.long_side_px), networks, others, options.levels
         )
-    raw = _decoded(small, networks, wanted, options, own, stages)
-    return _finished(photo, small, raw, options, stages)
+    raw = _decoded(start.apply(small), networks, wanted, options, own, stages)
+    return _finished(photo, small, raw, start, options, stages)
 
 
 def ensure_many_colours(reference: Rgb, name: object) -> None:
@@ -205,18 +210,25 @@ def _finished(
     photo: Rgb,
     small: Rgb,
     raw: npt.NDArray[np.float32],
+    start: LocalAffine,
     options: PhotoOptions,
     stages: Stages,
 ) -> Rgb:
-    """The networks' picture smoothed, and at the photo's size."""
+    """The networks' picture smoothed, and at the photo's size.
+
+    Smoothed is what it differs by from the photo in its first colours, `start`.
+    """
     if options.smooth == "fast":
         with stages.timed("smoothing"):
-            affine = smooth_fast(small, raw, radius_px=options.radius_px)
+            affine = start.plus(smooth_fast(small, raw - start.values(small)))
         with stages.timed("full size"):
             return affine.apply(photo)
     if options.smooth == "exact":
         with stages.timed("smoothing"):
-            raw = smooth_exact(small, raw, report=lambda share: stages.tell("smoothing", share))
+            plain = start.values(small)
+            raw = plain + smooth_exact(
+                small, raw - plain, report=lambda share: stages.tell("smoothing", share)
+            )
     if small is photo:
         return np.asarray(np.rint(np.clip(raw, 0, 255)), np.uint8)
     with stages.timed("full size"):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_style.photo.affine import fit_local_affine, smooth_fast
+from edge_style.photo.affine import LocalAffine, fit_local_affine, smooth_fast
 
 
 def photo_of(width_px: int, height_px: int, seed: int = 0) -> np.ndarray:
@@ -52,7 +52,7 @@ def test_texture_that_the_photo_lacks_goes_and_edges_stay():
     photo[:, 60:] = 190
     texture = np.random.default_rng(2).normal(0, 25, photo.shape)
     picture = np.clip(255 - photo + texture, 0, 255).astype(np.uint8)
-    smoothed = smooth_fast(photo, picture, radius_px=16, shrink=1).apply(photo).astype(float)
+    smoothed = smooth_fast(photo, picture, window=0.13, shrink=1).apply(photo).astype(float)
     assert smoothed[10:-10, 10:50].std() < 4
     assert smoothed[:, 58].mean() - smoothed[:, 61].mean() > 100
 
@@ -60,7 +60,7 @@ def test_texture_that_the_photo_lacks_goes_and_edges_stay():
 def test_a_map_of_a_small_picture_brings_the_photos_details_back():
     large = photo_of(64, 48).repeat(8, axis=0).repeat(8, axis=1)  # sharp blocks of 8 pixels
     small = cv2.resize(large, (128, 96), interpolation=cv2.INTER_AREA)
-    made = smooth_fast(small, 255 - small, radius_px=4, epsilon=1e-5).apply(large)
+    made = smooth_fast(small, 255 - small, window=0.03, epsilon=1e-5).apply(large)
     assert made.shape == large.shape
     assert np.abs(made.astype(int) - (255 - large)).mean() < 3
     # A picture merely enlarged would be soft at the blocks' edges.
@@ -80,3 +80,23 @@ def test_strips_leave_no_seams():
     values = np.einsum("yxoi,yxi->yxo", stretched.reshape(700, 50, 3, 4)[..., :3], large / 1.0)
     whole = np.clip(values + stretched.reshape(700, 50, 3, 4)[..., 3] * 255, 0, 255)
     assert np.abs(made - whole).max() <= 1.01
+
+
+def test_sums_of_maps_and_values_beyond_white():
+    photo = photo_of(40, 30)
+    whole = LocalAffine(np.full((1, 1, 12), 0.5, np.float32))
+    fitted = smooth_fast(photo, photo_of(40, 30, 4).astype(np.float32) - photo)
+    both = whole.plus(fitted)
+    assert both.coefficients.shape == fitted.coefficients.shape
+    np.testing.assert_allclose(
+        both.values(photo), whole.values(photo) + fitted.values(photo), atol=0.02
+    )
+    assert whole.values(photo).max() > 255
+    clipped = np.clip(np.rint(whole.values(photo)), 0, 255)
+    np.testing.assert_array_equal(whole.apply(photo), clipped)
+
+
+def test_differences_may_be_negative():
+    photo = photo_of(60, 40)
+    smoothed = smooth_fast(photo, np.full(photo.shape, -30, np.float32)).values(photo)
+    np.testing.assert_allclose(smoothed, -30, atol=0.5)
