@@ -86,4 +86,5 @@ def _along_edge(apart: Tensor, cell_px: int) -> Tensor:
     """Mean square of the mean of all cells along the first rows of `apart`."""
     width = apart.shape[3] // cell_px * cell_px
     strip = apart[:, :, : _EDGE_CELLS * cell_px, :width]
-    return strip.unflatten(3, (-1, cell_px)).mean(dim=3).square().mean()
+    cells = strip.reshape(*strip.shape[:3], width // cell_px, cell_px)
+    return cells.mean(dim=3).square().mean()
