@@ -227,7 +227,7 @@ def make_trainer(photo_folder: Path, painting_file: Path, tmp_path: Path) -> Any
 def test_training_lowers_the_loss_in_styles_kept_aside(make_trainer: Any, tmp_path: Path) -> None:
     config = replace(TINY, steps=30, validate_every=10, learning_rate=1e-2, warmup_steps=2)
     trainer, log = make_trainer(config), Log()
-    trainer.begin(None)
+    trainer.begin(None, 12)
     best = trainer.run(log)
     totals = [progress.validation["total"] for progress in log if progress.validation]
     assert min(totals) < 0.9 * totals[0]
@@ -240,7 +240,7 @@ def test_training_lowers_the_loss_in_styles_kept_aside(make_trainer: Any, tmp_pa
 
 def test_vgg_is_not_trained_and_the_rest_is(make_trainer: Any) -> None:
     trainer = make_trainer(TINY)
-    trainer.begin(None)
+    trainer.begin(None, 12)
     before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
     trainer.run(Log())
     for name, value in trainer.network.named_parameters():
@@ -249,7 +249,7 @@ def test_vgg_is_not_trained_and_the_rest_is(make_trainer: Any) -> None:
 
 def test_a_resumed_training_repeats_an_uninterrupted_one(make_trainer: Any) -> None:
     whole = make_trainer(TINY, "whole.pth")
-    whole.begin(None)
+    whole.begin(None, 12)
     expected = whole.run(Log())
 
     def stop(progress: Progress) -> None:
@@ -257,7 +257,7 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(make_trainer: Any) -> N
             raise KeyboardInterrupt
 
     first = make_trainer(TINY, "halves.pth")
-    first.begin(None)
+    first.begin(None, 12)
     with pytest.raises(KeyboardInterrupt):
         first.run(stop)
     second = make_trainer(TINY, "halves.pth")
@@ -273,7 +273,7 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(make_trainer: Any) -> N
 
 def test_a_hopeless_training_stops(make_trainer: Any) -> None:
     trainer = make_trainer(replace(TINY, learning_rate=1e6, steps=40, warmup_steps=0))
-    trainer.begin(None)
+    trainer.begin(None, 12)
     with pytest.raises(TrainingDivergedError, match="lower --learning-rate"):
         trainer.run(Log())
 

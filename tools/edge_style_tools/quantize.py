@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import (  # type: ignore[import-untyped] # it ships no types
     CalibrationDataReader,
@@ -24,7 +26,7 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped] # it ship
     quantize_static,
 )
 
-from edge_style.contract import INPUT_NAME
+from edge_style.contract import INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME
 from edge_style.errors import ModelError
 from edge_style.images import Rgb
 from edge_style_tools.graph import PIXEL_MOVES, name_dimensions
@@ -35,7 +37,7 @@ FRAMES = 24
 _SIZE_PX = (640, 480)
 _STRETCHING = {"InstanceNormalization", "Tanh", "Sigmoid"}
 # DepthToSpace knows floats only in onnxruntime.
-_BETWEEN = ("Relu", "Clip", "Add", *(kind for kind in PIXEL_MOVES if kind != "DepthToSpace"))
+_BETWEEN = ("Relu", "MaxPool", "Clip", "Add", *(kind for kind in PIXEL_MOVES if kind != "DepthToSpace"))
 _QUANTIZED_OPERATIONS = ("Conv", *_BETWEEN)
 
 
@@ -69,7 +71,7 @@ def percentile_for(architecture: str) -> float:
     up to 14% more style loss than the float ones, at 99.999 1% at most. Other networks lose by it,
     fast-style-transfer's 1 dB.
     """
-    return 99.999 if architecture == "lean" else QuantizationSettings.percentile
+    return 99.999 if architecture in ("lean", "any") else QuantizationSettings.percentile
 
 
 def calibration_frames(
@@ -93,12 +95,16 @@ def calibration_frames(
 
 
 def quantize(
-    model: onnx.ModelProto, frames: Sequence[Rgb], settings: QuantizationSettings
+    model: onnx.ModelProto,
+    frames: Sequence[Rgb],
+    settings: QuantizationSettings,
+    codes: Sequence[npt.NDArray[np.float32]] = (),
 ) -> onnx.ModelProto:
     """`model`, an fp32 file of the contract, with its convolutions in int8 (QDQ).
 
     Args:
         frames: uint8 [H, W, 3], RGB, of the model's own size if that is fixed.
+        codes: [S] of styles, for a network that takes those: one for each frame in turn.
 
     Raises:
         ModelError: there is no convolution to quantize, or onnxruntime cannot.
@@ -106,7 +112,9 @@ def quantize(
     nodes = quantizable(model)
     if not nodes:
         raise ModelError("the network has no convolution to quantize")
-    ends = level_tensors(model)
+    # An encoder's graph begins with a frame too, but does not end with one.
+    has_picture = [value.name for value in model.graph.output] == [OUTPUT_NAME]
+    ends = level_tensors(model) if has_picture else []
     with _quiet(), tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
         onnx.save(model, source)
@@ -114,7 +122,7 @@ def quantize(
             quantize_static(
                 source,
                 target,
-                _Frames(frames),
+                _Frames(frames, codes),
                 quant_format=QuantFormat.QDQ,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -134,8 +142,9 @@ def quantize(
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"onnxruntime cannot quantize this network: {reason}") from error
         quantized = onnx.load(target)
-    quantized = keep_bytes(quantized)
-    name_dimensions(quantized)
+    if has_picture:
+        quantized = keep_bytes(quantized)
+        name_dimensions(quantized)
     return quantized
 
 
@@ -146,7 +155,8 @@ def quantizable(model: onnx.ModelProto) -> list[str]:
     """
     names: list[str] = []
     int8_values: set[str] = set()
-    kept_float = {_stretched_convolution(model), *picture_nodes(model)}
+    has_picture = [value.name for value in model.graph.output] == [OUTPUT_NAME]
+    kept_float = {_stretched_convolution(model), *picture_nodes(model)} if has_picture else set()
     for node in model.graph.node:
         if node.name in kept_float:
             continue
@@ -173,9 +183,15 @@ def _stretched_convolution(model: onnx.ModelProto) -> str:
 class _Frames(CalibrationDataReader):  # type: ignore[misc] # onnxruntime is not typed
     """Hands frames to the calibrator, all or the range it asks for."""
 
-    def __init__(self, frames: Sequence[Rgb]) -> None:
-        self._frames = frames
-        self._left = iter(frames)
+    def __init__(
+        self, frames: Sequence[Rgb], codes: Sequence[npt.NDArray[np.float32]] = ()
+    ) -> None:
+        self._frames = [
+            {INPUT_NAME: frame[None]}
+            | ({STYLE_INPUT_NAME: codes[number % len(codes)]} if codes else {})
+            for number, frame in enumerate(frames)
+        ]
+        self._left = iter(self._frames)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -184,8 +200,7 @@ class _Frames(CalibrationDataReader):  # type: ignore[misc] # onnxruntime is not
         self._left = iter(self._frames[start_index:end_index])
 
     def get_next(self) -> dict[str, Any] | None:
-        frame = next(self._left, None)
-        return None if frame is None else {INPUT_NAME: frame[None]}
+        return next(self._left, None)
 
 
 @contextlib.contextmanager

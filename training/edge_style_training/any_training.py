@@ -37,7 +37,7 @@ from edge_style_training.vgg import LossNetwork
 
 _RESUME_FORMAT = "edge-style-any-1"
 _REPORT_EVERY = 10
-_USUAL_STYLES = 48
+_USUAL_STYLES = 256
 # Styles that a photo nearly has already are not weighed more than this allows.
 _SMALLEST_SHARE = 0.2
 # A content loss this many times its first one does not come back. (That of styles varies a
@@ -133,9 +133,9 @@ class AnyTrainer:
     def resume_path(self) -> Path:
         return self.output.with_suffix(".resume.pth")
 
-    def begin(self, base: LeanNet | None) -> None:
-        """Learn what is usual in styles, and take over what fits of a network of one style."""
-        first = [self.styles[_BEFORE_ALL + number] for number in range(_USUAL_STYLES)]
+    def begin(self, base: LeanNet | None, styles: int = _USUAL_STYLES) -> None:
+        """Learn what is usual in so many styles, and take over what fits of a network of one."""
+        first = (self.styles[_BEFORE_ALL + number] for number in range(styles))
         photos = read_crops(self.held_out, self.config.crop_px).to(self.device)
         photo_grams = {
             layer: gram_matrix(found).mean(dim=0, keepdim=True)

@@ -7,9 +7,11 @@ blend as styles do, and the model contract stays as it is. The first number is a
 with it is what all styles have in common.
 
 The encoder looks at the picture with the first layers of VGG, which are not trained: a style is
-what their activations have as statistics, and a small pool of pictures teaches no better ones. A
-trained head takes means, deviations, and deviations along directions of its choice, and gives a
-code.
+what their activations have as statistics, and a small pool of pictures teaches no better ones.
+Means, deviations, and deviations along random directions, more than a thousand numbers that go
+together in many ways, are turned into as many independent ones as a code has (principal components
+of the styles in the training). A trained head corrects these, and the transformer learns what they
+mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,9 +29,11 @@ ENCODER_LAYERS = ("relu1_2", "relu2_2", "relu3_1")
 STYLE_PX = 256
 
 _WIDTHS = {"relu1_2": 64, "relu2_2": 128, "relu3_1": 256}
-_SMALLEST_SCALE = 1e-3
-# Of a statistic, in deviations: what is beyond says no more.
-_MOST_UNUSUAL = 5.0
+_SMALLEST_DEVIATION = 1e-3
+# Of a component's variance, where a statistic's is one: what is below is not blown up.
+_SMALLEST_VARIANCE = 0.3
+# Of a component, in deviations: what is beyond says no more.
+_MOST_UNUSUAL = 4.0
 
 # Instance normalizations carry the style, at no cost; those at the end of a residual block are
 # fixed and fold away, so that the int8 sum stays whole. The stem's has to be one: what it gives
@@ -53,7 +57,7 @@ class AnyStyleConfig:
 
     code: int = 64
     directions: int = 32
-    hidden: int = 256
+    hidden: int = 128
     transformer: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,18 +84,23 @@ class StyleEncoder(nn.Module):
         super().__init__()
         self.code = config.code
         self.vgg = LossNetwork(ENCODER_LAYERS)
-        self.directions = nn.ParameterDict()
         numbers = 0
         for depth, (layer, width) in enumerate(_WIDTHS.items()):
             directions = config.directions << depth
-            self.directions[layer] = nn.Parameter(torch.randn(directions, width) / width**0.5)
+            self.register_buffer(
+                f"directions_{layer}", torch.randn(directions, width) / width**0.5
+            )
             numbers += 2 * width + directions
-        # What is usual in each of the statistics, see `learn_usual`.
+        # See `learn_usual`.
         self.register_buffer("usual", torch.zeros(numbers))
-        self.register_buffer("scale", torch.ones(numbers))
+        self.register_buffer("components", torch.zeros(numbers, config.code - 1))
         self.head = nn.Sequential(
-            nn.Linear(numbers, config.hidden), nn.ReLU(), nn.Linear(config.hidden, config.code - 1)
+            nn.Linear(config.code - 1, config.hidden),
+            nn.ReLU(),
+            nn.Linear(config.hidden, config.code - 1),
         )
+        nn.init.zeros_(self.head[2].weight)
+        nn.init.zeros_(self.head[2].bias)
 
     def statistics(self, activations: Mapping[str, Tensor]) -> Tensor:
         """Means and deviations of `ENCODER_LAYERS`' activations [N, C, H, W] as [N, F], float32."""
@@ -101,7 +110,7 @@ class StyleEncoder(nn.Module):
             mean = x.mean(dim=2)
             centred = x - mean.unsqueeze(2)
             covariance = centred @ centred.transpose(1, 2) / x.shape[2]
-            directions = self.directions[layer]
+            directions = self.get_buffer(f"directions_{layer}")
             along = ((directions @ covariance) * directions).sum(dim=2)
             own = covariance.diagonal(dim1=1, dim2=2)
             # A root has no finite slope at zero, where a flat picture has its variances.
@@ -110,16 +119,22 @@ class StyleEncoder(nn.Module):
 
     @torch.no_grad()
     def learn_usual(self, statistics: Tensor) -> None:
-        """Let what is usual be that of `statistics` [N, F] of many styles."""
+        """Learn from `statistics` [N, F] of many styles what is usual, and in what styles differ."""
         deviation, mean = torch.std_mean(statistics, dim=0, correction=0)
+        deviation = deviation.clamp_min(_SMALLEST_DEVIATION)
+        _, values, directions = torch.linalg.svd((statistics - mean) / deviation, False)
+        number = min(self.code - 1, len(values))
+        spread = (values[:number].square() / len(statistics) + _SMALLEST_VARIANCE).sqrt()
+        components = directions[:number].T / spread / deviation[:, None]
         self.get_buffer("usual").copy_(mean)
-        self.get_buffer("scale").copy_(deviation.clamp_min(_SMALLEST_SCALE))
+        self.get_buffer("components").zero_()[:, :number] = components
 
     def code_of(self, activations: Mapping[str, Tensor]) -> Tensor:
         """Codes [N, S] of pictures whose activations at `ENCODER_LAYERS` are known."""
         unusual = self.statistics(activations) - self.get_buffer("usual")
-        unusual = (unusual / self.get_buffer("scale")).clamp(-_MOST_UNUSUAL, _MOST_UNUSUAL)
-        code: Tensor = self.head(unusual)
+        independent = unusual @ self.get_buffer("components")
+        independent = independent.clamp(-_MOST_UNUSUAL, _MOST_UNUSUAL)
+        code: Tensor = independent + self.head(independent)
         return torch.cat([torch.ones_like(code[:, :1]), code], dim=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -140,7 +155,7 @@ class AnyStyleNet(nn.Module):
             for _, norm in self.transformer.normalizations():
                 # Beside what is common to all styles, each begins with a little of its own.
                 for kind in ("weight", "bias"):
-                    norm.get_parameter(kind)[1:].normal_(std=0.05)
+                    norm.get_parameter(kind)[1:].normal_(std=0.01)
 
     def forward(self, frames: Tensor, code: Tensor) -> Tensor:
         """Stylize frames [N, 3, H, W] with codes [N, S] or [1, S]; see `LeanNet.forward`."""
