@@ -146,7 +146,9 @@ _TEXT_FIELDS = frozenset(
     }
 )
 _TUPLE_FIELDS = frozenset({"styles", "verified_providers"})
-_NUMBER_FIELDS = frozenset({"contract_version", "code_length", "stride_px", "parameters", "macs_per_pixel"})
+_NUMBER_FIELDS = frozenset(
+    {"contract_version", "code_length", "stride_px", "parameters", "macs_per_pixel"}
+)
 
 
 def _parse(name: str, text: str) -> Any:

@@ -37,7 +37,13 @@ FRAMES = 24
 _SIZE_PX = (640, 480)
 _STRETCHING = {"InstanceNormalization", "Tanh", "Sigmoid"}
 # DepthToSpace knows floats only in onnxruntime.
-_BETWEEN = ("Relu", "MaxPool", "Clip", "Add", *(kind for kind in PIXEL_MOVES if kind != "DepthToSpace"))
+_BETWEEN = (
+    "Relu",
+    "MaxPool",
+    "Clip",
+    "Add",
+    *(kind for kind in PIXEL_MOVES if kind != "DepthToSpace"),
+)
 _QUANTIZED_OPERATIONS = ("Conv", *_BETWEEN)
 
 

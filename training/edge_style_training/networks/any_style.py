@@ -87,20 +87,16 @@ class StyleEncoder(nn.Module):
         numbers = 0
         for depth, (layer, width) in enumerate(_WIDTHS.items()):
             directions = config.directions << depth
-            self.register_buffer(
-                f"directions_{layer}", torch.randn(directions, width) / width**0.5
-            )
+            self.register_buffer(f"directions_{layer}", torch.randn(directions, width) / width**0.5)
             numbers += 2 * width + directions
         # See `learn_usual`.
         self.register_buffer("usual", torch.zeros(numbers))
         self.register_buffer("components", torch.zeros(numbers, config.code - 1))
-        self.head = nn.Sequential(
-            nn.Linear(config.code - 1, config.hidden),
-            nn.ReLU(),
-            nn.Linear(config.hidden, config.code - 1),
-        )
-        nn.init.zeros_(self.head[2].weight)
-        nn.init.zeros_(self.head[2].bias)
+        last = nn.Linear(config.hidden, config.code - 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        first = nn.Linear(config.code - 1, config.hidden)
+        self.head = nn.Sequential(first, nn.ReLU(), last)
 
     def statistics(self, activations: Mapping[str, Tensor]) -> Tensor:
         """Means and deviations of `ENCODER_LAYERS`' activations [N, C, H, W] as [N, F], float32."""
@@ -119,7 +115,7 @@ class StyleEncoder(nn.Module):
 
     @torch.no_grad()
     def learn_usual(self, statistics: Tensor) -> None:
-        """Learn from `statistics` [N, F] of many styles what is usual, and in what styles differ."""
+        """Learn from `statistics` [N, F] of many styles what is usual and in what they differ."""
         deviation, mean = torch.std_mean(statistics, dim=0, correction=0)
         deviation = deviation.clamp_min(_SMALLEST_DEVIATION)
         _, values, directions = torch.linalg.svd((statistics - mean) / deviation, False)
