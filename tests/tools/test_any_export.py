@@ -1,6 +1,7 @@
 """A network for any style becomes two files, which the runtime uses together."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +62,23 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
 @pytest.fixture(scope="module")
-def files(checkpoint: Path) -> dict[str, Path]:
-    """The transformer in each precision; its encoder lies beside it."""
-    paths = {}
-    for precision in ("fp32", "fp16", "int8"):
+def file(checkpoint: Path) -> Callable[[str], Path]:
+    """The transformer in a precision, exported when first wanted; its encoder lies beside it."""
+
+    def file_of(precision: str) -> Path:
         folder = checkpoint.parent / precision
-        folder.mkdir()
-        paths[precision] = folder / ("any.int8.onnx" if precision == "int8" else "any.onnx")
-        options = ["--precision", precision, "--output", paths[precision]]
-        assert run_export(checkpoint, *options) == 0
-    return paths
+        path = folder / ("any.int8.onnx" if precision == "int8" else "any.onnx")
+        if not folder.exists():
+            folder.mkdir()
+            options = ["--precision", precision, "--output", path]
+            assert run_export(checkpoint, *options) == 0
+        return path
+
+    return file_of
 
 
 def encoder_beside(path: Path) -> Path:
@@ -89,12 +96,12 @@ def expected(photo: Any, code: Any) -> Any:
 
 @pytest.mark.parametrize(("precision", "levels"), [("fp32", 0.1), ("fp16", 0.5), ("int8", 5)])
 def test_the_two_files_paint_together_what_the_network_paints(
-    files: dict[str, Path], precision: str, levels: float, tmp_path: Path
+    file: Callable[[str], Path], precision: str, levels: float, tmp_path: Path
 ) -> None:
     pictures = [made_photo(7, 256, 300), pictures_to_try()[3]]
     for number, picture in enumerate(pictures):
         write_image(tmp_path / f"{number}.png", picture)
-    stylizer = Stylizer.load(files[precision], provider="cpu")
+    stylizer = Stylizer.load(file(precision), provider="cpu")
     together = AnyStylizer.open(
         stylizer, f"{tmp_path / '0.png'},{tmp_path / '1.png'}", is_live=False
     )
@@ -106,12 +113,13 @@ def test_the_two_files_paint_together_what_the_network_paints(
     assert np.abs(got - other).mean() > 5 * levels, "styles differ by more than files may"
 
 
-def test_what_the_files_say_of_themselves(files: dict[str, Path]) -> None:
-    for precision, path in files.items():
+def test_what_the_files_say_of_themselves(file: Callable[[str], Path]) -> None:
+    for precision in PRECISIONS:
+        path = file(precision)
         beside = encoder_beside(path)
         specs = []
-        for file in (path, beside):
-            model = onnx.load(file)
+        for each in (path, beside):
+            model = onnx.load(each)
             properties = {entry.key: entry.value for entry in model.metadata_props}
             specs.append(ModelSpec.from_metadata(properties))
             assert model.ir_version <= MAX_IR_VERSION
@@ -126,18 +134,20 @@ def test_what_the_files_say_of_themselves(files: dict[str, Path]) -> None:
         assert transformer.checkpoint_sha256 == encoder.checkpoint_sha256
         assert {transformer.precision, encoder.precision} == {precision}
         assert encoder.scores["export_psnr_db"] > 30
-    types = {node.op_type for node in onnx.load(files["fp32"]).graph.node}
+    types = {node.op_type for node in onnx.load(file("fp32")).graph.node}
     assert "BatchNormalization" not in types, "what carries no style is folded away"
-    int8 = onnx.load(encoder_beside(files["int8"])).graph.node
+    int8 = onnx.load(encoder_beside(file("int8"))).graph.node
     quantized = [node for node in int8 if node.op_type == "QuantizeLinear"]
     assert len(quantized) >= 5
 
 
 def test_encoders_take_every_size_without_a_warning(
-    files: dict[str, Path], capfd: pytest.CaptureFixture[str]
+    file: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for path in files.values():
-        encoder = StyleEncoder(encoder_beside(path), "cpu")
+    encoders = [encoder_beside(file(precision)) for precision in PRECISIONS]
+    capfd.readouterr()
+    for path in encoders:
+        encoder = StyleEncoder(path, "cpu")
         for shape in ((16, 16), (17, 31), (300, 128)):
             code = encoder._session.run({"image": made_photo(1, *shape)[None]}, "style")
             assert code.shape == (6,)
@@ -164,7 +174,7 @@ def test_a_wrong_encoder_is_not_written(
 
 
 def test_neither_file_is_overwritten_without_being_asked(
-    checkpoint: Path, files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "new.encoder.onnx").write_bytes(b"mine")
     output = ["--precision", "fp32", "--output", tmp_path / "new.onnx"]

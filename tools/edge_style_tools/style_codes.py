@@ -11,15 +11,15 @@ from edge_style_tools.verify import Floats
 from edge_style_training.any_data import made_texture
 from edge_style_training.networks.any_style import StyleEncoder
 
-_TEXTURES = 12
-_PHOTOS = 4
+TEXTURES = 12
+PHOTOS = 4
 _SIDE_PX = 128
 
 
 def pictures_to_try() -> list[Rgb]:
     """Pictures of styles, uint8 [S, S, 3], RGB, made by the program, the same each time."""
-    textures = [made_texture(_SIDE_PX, random.Random(seed)) for seed in range(_TEXTURES)]
-    return textures + [made_photo(seed, _SIDE_PX, _SIDE_PX) for seed in range(_PHOTOS)]
+    textures = [made_texture(_SIDE_PX, random.Random(seed)) for seed in range(TEXTURES)]
+    return textures + [made_photo(seed, _SIDE_PX, _SIDE_PX) for seed in range(PHOTOS)]
 
 
 def codes_to_try(encoder: StyleEncoder) -> list[Floats]:
