@@ -94,7 +94,7 @@ def expected(photo: Any, code: Any) -> Any:
     return stylized[:, :height, :width].clamp(0, 255).round().permute(1, 2, 0).numpy()
 
 
-@pytest.mark.parametrize(("precision", "levels"), [("fp32", 0.1), ("fp16", 0.5), ("int8", 5)])
+@pytest.mark.parametrize(("precision", "levels"), [("fp32", 0.1), ("fp16", 0.5), ("int8", 2.5)])
 def test_the_two_files_paint_together_what_the_network_paints(
     file: Callable[[str], Path], precision: str, levels: float, tmp_path: Path
 ) -> None:
@@ -110,7 +110,7 @@ def test_the_two_files_paint_together_what_the_network_paints(
     got = together(photo).astype(float)
     assert np.abs(got - wanted).mean() <= levels
     other = together(photo, (0, 1)).astype(float)
-    assert np.abs(got - other).mean() > 5 * levels, "styles differ by more than files may"
+    assert np.abs(got - other).mean() > 2 * levels, "styles differ by more than files may"
 
 
 def test_what_the_files_say_of_themselves(file: Callable[[str], Path]) -> None:
