@@ -99,6 +99,48 @@ def many() -> ModelProto:
     )
 
 
+def any_style() -> ModelProto:
+    """Paints a code: the picture times the code's second number plus its other three, as RGB."""
+    nodes = [
+        helper.make_node("Cast", [INPUT_NAME], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("Split", [STYLE_INPUT_NAME, "parts"], ["one", "share", "colour"]),
+        helper.make_node("Mul", ["x", "share"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "colour"], ["sum"]),
+        helper.make_node("Clip", ["sum", "black", "white"], ["clipped"]),
+        helper.make_node("Cast", ["clipped"], [OUTPUT_NAME], to=TensorProto.UINT8),
+    ]
+    return model(
+        nodes,
+        [
+            (INPUT_NAME, TensorProto.UINT8, CONTRACT_SHAPE),
+            (STYLE_INPUT_NAME, TensorProto.FLOAT, [5]),
+        ],
+        [(OUTPUT_NAME, TensorProto.UINT8, CONTRACT_SHAPE)],
+        {
+            "parts": np.array([1, 1, 3]),
+            "black": np.float32(0),
+            "white": np.float32(255),
+        },
+        contract_metadata("any", code_length=5, checkpoint_sha256="a" * 64),
+    )
+
+
+def any_encoder(training: str = "a") -> ModelProto:
+    """The picture's mean colour as a code: 1, 0, and its red, green and blue."""
+    nodes = [
+        helper.make_node("Cast", [INPUT_NAME], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["x", "axes"], ["colour"], keepdims=0),
+        helper.make_node("Concat", ["start", "colour"], [STYLE_INPUT_NAME], axis=0),
+    ]
+    return model(
+        nodes,
+        [(INPUT_NAME, TensorProto.UINT8, CONTRACT_SHAPE)],
+        [(STYLE_INPUT_NAME, TensorProto.FLOAT, [5])],
+        {"axes": np.array([0, 1, 2]), "start": np.array([1, 0], np.float32)},
+        contract_metadata("any", role="encoder", code_length=5, checkpoint_sha256=training * 64),
+    )
+
+
 def foreign(shape, white: float) -> ModelProto:
     """A float network that inverts colours, for 0..white."""
     return model(
@@ -171,6 +213,11 @@ def main() -> None:
         "negative": invert(TensorProto.FLOAT, np.float32, contract_metadata("negative")),
         "negative16": invert(TensorProto.FLOAT16, np.float16, fp16),
         "many": many(),
+        "any": any_style(),
+        "any.encoder": any_encoder(),
+        # Its encoder is of another training.
+        "torn": any_style(),
+        "torn.encoder": any_encoder("b"),
         "foreign_255": foreign([1, 3, "height", "width"], 255),
         "foreign_1": foreign([1, 3, "height", "width"], 1),
         "foreign_fixed": foreign([1, 3, 48, 64], 255),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_style.any_style import AnyStylizer
 from edge_style.errors import ImageNotFoundError, SourceError, UsageError
 from edge_style.images import (
     IMAGE_SUFFIXES,
@@ -173,7 +174,7 @@ def _clip_suffix(clip: Path) -> str:
 
 
 def stylize_photo(
-    stylizer: Stylizer | NoPainting,
+    stylizer: Stylizer | NoPainting | AnyStylizer,
     photo: Path,
     output: Path,
     long_side_px: int | None = None,
@@ -191,7 +192,7 @@ def stylize_photo(
     ensure_min_side(rgb, f"'{photo}'")
     prepared = stylizer.prepare(rgb)
     start = time.perf_counter()
-    inferred = stylizer.infer(prepared)
+    inferred = stylizer.infer(prepared)  # type: ignore[arg-type] # what its own `prepare` gave
     infer_ms = (time.perf_counter() - start) * 1000
     picture = stylizer.finish(inferred, rgb)
     if look is not None:

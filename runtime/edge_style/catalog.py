@@ -15,6 +15,7 @@ from edge_style.providers import provider_named
 
 MODEL_SUFFIX = ".onnx"
 INT8_SUFFIX = ".int8.onnx"
+ENCODER = ".encoder"
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
@@ -76,6 +77,19 @@ def resolve(model: str | os.PathLike[str], provider: str) -> Path:
                 if (folder / file_name).is_file():
                     return folder / file_name
     raise ModelNotFoundError(_not_found(str(model), path))
+
+
+def encoder_files(transformer: Path) -> tuple[Path, ...]:
+    """Where the style encoder of a transformer that takes codes may be, the likeliest first.
+
+    Beside it: `any.encoder.onnx` beside `any.onnx`, `any.encoder.int8.onnx` beside `any.int8.onnx`;
+    one serves for both.
+    """
+    name = _style_name(transformer)
+    suffixes = [MODEL_SUFFIX, INT8_SUFFIX]
+    if transformer.name.endswith(INT8_SUFFIX):
+        suffixes.reverse()
+    return tuple(transformer.with_name(f"{name}{ENCODER}{suffix}") for suffix in suffixes)
 
 
 def _file_names(name: str, provider: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from edge_style.cli_common import (
     print_json,
 )
 from edge_style.cli_video import video
-from edge_style.errors import EdgeStyleError
+from edge_style.errors import EdgeStyleError, UsageError
 from edge_style.shutdown import leave
 
 COMMANDS_GROUP = "edge_style.commands"
@@ -80,11 +80,21 @@ def image(
             "is cut) or 640 (longer side, nothing is cut). Default: the photo's own.",
         ),
     ] = None,
+    style: Annotated[
+        str | None,
+        typer.Option(
+            "--style",
+            metavar="PICTURE",
+            help="For a network that paints like any picture: the picture, or a mix such as "
+            "one.jpg=0.7+two.jpg=0.2; what is left is the photo's own style.",
+        ),
+    ] = None,
     look: LookOption = None,
     provider: ProviderOption = "auto",
     json_output: JsonOption = False,
 ) -> None:
     """Stylize photos."""
+    from edge_style.any_style import AnyStylizer
     from edge_style.batch import BatchSize, plan_outputs, stylize_photo
     from edge_style.photo import NO_PAINTING
     from edge_style.photo.look import LookChoice
@@ -95,11 +105,16 @@ def image(
     batch_size = BatchSize.parse(size)
     results = []
     for name, pairs in plan_outputs(photos, chosen_models(model, look), output).items():
-        stylizer: Stylizer | NoPainting
+        stylizer: Stylizer | NoPainting | AnyStylizer
         if name == NO_PAINTING:
             stylizer = NoPainting(batch_size.exact_px)
         else:
-            stylizer = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
+            loaded = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
+            stylizer = loaded
+            if loaded.takes_code:
+                stylizer = AnyStylizer.open(loaded, style, is_live=False)
+            elif style is not None:
+                raise UsageError(f"'{loaded.name}' has its own styles: leave --style out")
         for photo, target in pairs:
             made = stylize_photo(stylizer, photo, target, batch_size.long_side_px, choice)
             if (photo, target) == pairs[0]:

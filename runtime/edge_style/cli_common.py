@@ -10,6 +10,7 @@ from edge_style.errors import UsageError
 from edge_style.photo import NO_PAINTING
 
 if TYPE_CHECKING:
+    from edge_style.any_style import AnyStylizer
     from edge_style.photo.wrapped import NoPainting
     from edge_style.stylizer import Stylizer
 
@@ -59,7 +60,7 @@ def note(message: str) -> None:
     typer.echo(message, err=True)
 
 
-def note_start(stylizer: "Stylizer | NoPainting") -> None:
+def note_start(stylizer: "Stylizer | NoPainting | AnyStylizer") -> None:
     """Say which file runs where, what `auto` measured, and what was left to the CPU."""
     for line in stylizer.notes:
         note(f"note: {line}")

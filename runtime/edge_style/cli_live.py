@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 StyleOption = Annotated[
     str | None,
     typer.Option(
-        "--style", help="The style to begin with, of those that --model gives: a name or number."
+        "--style",
+        help="The style to begin with, of those that --model gives: a name or number. For a "
+        "network that paints like any picture: the picture, several apart by commas, a mix such "
+        "as one.jpg=0.7+two.jpg=0.3, or frame for what the camera sees.",
     ),
 ]
 StrengthOption = Annotated[

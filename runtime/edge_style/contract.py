@@ -4,7 +4,8 @@ Export writes it into the file, the runtime reads it back. Standard library only
 tools and runtime all stand on it. `exported/README.md` explains it for people who write models.
 
     image     uint8 [1, H, W, 3], RGB, 0..255; H and W dynamic, 16 pixels or more
-    style     optional, float32 [S]: weights over the S styles of a many-style network
+    style     optional, float32 [S]: weights over the S styles of a many-style network, or the
+              code of a style, which the encoder that belongs to the file has as its output
     stylized  uint8 [1, H, W, 3], RGB, 0..255; the size of `image`
 
 Normalization of the input, padding to the network's stride, clamping, rounding and cropping are
@@ -55,6 +56,8 @@ class ModelSpec:
         contract_version: of this contract.
         painting, artist, year, licence, source: of the painting, for the credits.
         styles: names of the S styles of a many-style network, in the order of its `style` input.
+        code_length: S, where `style` is a code: of a transformer that takes one, and of the encoder
+            that gives it. Both then have the same `checkpoint_sha256`. Codes blend as weights do.
         stride_px: the network pads its input to a multiple of this.
         parameters: number of weights.
         macs_per_pixel: multiply-accumulates of the convolutions per pixel of the frame.
@@ -77,6 +80,7 @@ class ModelSpec:
     licence: str = ""
     source: str = ""
     styles: tuple[str, ...] = ()
+    code_length: int = 0
     stride_px: int = 1
     parameters: int = 0
     macs_per_pixel: float = 0.0
@@ -142,7 +146,9 @@ _TEXT_FIELDS = frozenset(
     }
 )
 _TUPLE_FIELDS = frozenset({"styles", "verified_providers"})
-_NUMBER_FIELDS = frozenset({"contract_version", "stride_px", "parameters", "macs_per_pixel"})
+_NUMBER_FIELDS = frozenset(
+    {"contract_version", "code_length", "stride_px", "parameters", "macs_per_pixel"}
+)
 
 
 def _parse(name: str, text: str) -> Any:

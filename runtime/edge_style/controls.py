@@ -6,7 +6,7 @@ those. Nothing here draws, and nothing but the standard library is needed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from edge_style.errors import UsageError
@@ -29,6 +29,7 @@ CommandName: TypeAlias = Literal[
     "fullscreen",
     "help",
     "figures",
+    "adopt",
 ]
 COMMAND_NAMES: tuple[CommandName, ...] = get_args(CommandName)
 
@@ -54,11 +55,13 @@ class Command:
         value: for `style` and `partner` a number of a style, from 0; for `strength`, `edge` and
             `blend` a share, 0..1; for switches 0 or 1, or None to turn them round.
         is_step: the value is to be added to what there is.
+        picture: for `adopt`, uint8 [H, W, 3], RGB, the picture to paint like; None for the frame.
     """
 
     name: CommandName
     value: float | None = None
     is_step: bool = False
+    picture: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Style:
         network: index of the network that paints it.
         index: which of that network's styles it is; None if it has one only.
         siblings: how many styles that network has.
+        adopts: it is the style of a frame or picture, which command `adopt` replaces.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Style:
     network: int = 0
     index: int | None = None
     siblings: int = 1
+    adopts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,8 @@ class Controls:
         is_recording: what is shown is recorded.
         is_full_screen, shows_help, shows_figures: how the window looks.
         snapshots: how many were asked for so far.
+        adopted: how many frames or pictures were to be the style so far.
+        adopted_picture: the last of them, None for the frame of that moment.
     """
 
     style: int = 0
@@ -120,6 +127,8 @@ class Controls:
     shows_help: bool = False
     shows_figures: bool = True
     snapshots: int = 0
+    adopted: int = 0
+    adopted_picture: Any = field(default=None, compare=False, repr=False)
 
     @property
     def is_plain(self) -> bool:
@@ -155,8 +164,9 @@ def obey(controls: Controls, command: Command, styles: Sequence[Style]) -> Contr
         return replace(controls, **{_SWITCHES[name]: is_on})
     if name == "snapshot":
         return replace(controls, snapshots=controls.snapshots + 1)
-    if name in ("next", "previous", "style"):
-        return _choose(controls, command, styles)
+    if name in ("next", "previous", "style", "adopt"):
+        choose = _adopt if name == "adopt" else _choose
+        return choose(controls, command, styles)
     if name == "partner":
         return _choose_partner(controls, value, styles)
     if name in _SHARES and value is not None:
@@ -183,6 +193,17 @@ def _choose(controls: Controls, command: Command, styles: Sequence[Style]) -> Co
     if partner is not None and not _can_blend(styles, chosen, partner):
         return replace(controls, style=chosen, partner=None, blend=0.0)
     return replace(controls, style=chosen)
+
+
+def _adopt(controls: Controls, command: Command, styles: Sequence[Style]) -> Controls:
+    """Paint like a frame or picture, with the chosen network if it can, else with one that can."""
+    network = styles[controls.style].network
+    able = [number for number, style in enumerate(styles) if style.adopts]
+    able.sort(key=lambda number: styles[number].network != network)
+    if not able:
+        return controls
+    chosen = _choose(controls, Command("style", able[0]), styles)
+    return replace(chosen, adopted=controls.adopted + 1, adopted_picture=command.picture)
 
 
 def _choose_partner(controls: Controls, value: float | None, styles: Sequence[Style]) -> Controls:
@@ -229,17 +250,26 @@ def notice_of(command: Command, controls: Controls, styles: Sequence[Style]) -> 
     """What to say after a command was obeyed; empty where the picture says it all."""
     if command.name in ("next", "previous", "style"):
         return title_of(controls, styles)
+    if command.name == "adopt":
+        return _adopted(command, styles[controls.style])
     if command.name in ("partner", "blend"):
         if controls.partner is None:
             return "nothing to blend with: this network has one style"
         return title_of(controls, styles)
     if command.name == "strength":
         return f"strength {controls.strength:.0%}"
-    if command.name == "colours":
-        return "the camera's colours" if controls.keeps_colours else "the painting's colours"
-    if command.name == "mirror":
-        return "mirrored" if controls.is_mirrored else "not mirrored"
-    return ""
+    switches = {
+        "colours": ("the camera's colours", "the painting's colours", controls.keeps_colours),
+        "mirror": ("mirrored", "not mirrored", controls.is_mirrored),
+    }
+    on, off, is_on = switches.get(command.name, ("", "", False))
+    return on if is_on else off
+
+
+def _adopted(command: Command, style: Style) -> str:
+    if not style.adopts:
+        return "none of the networks paints like any picture"
+    return f"in the style of this {'frame' if command.picture is None else 'picture'}"
 
 
 def find_style(name: str, styles: Sequence[Style]) -> int:

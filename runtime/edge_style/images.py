@@ -57,6 +57,18 @@ def read_image(path: str | os.PathLike[str]) -> Rgb:
         ) from error
 
 
+def decode_image(data: bytes) -> Rgb:
+    """A picture file's bytes as uint8 [H, W, 3], RGB; see `read_image`.
+
+    Raises:
+        ImageError: it is no picture that can be decoded.
+    """
+    try:
+        return _decode(np.frombuffer(data, np.uint8))
+    except (cv2.error, MemoryError, ValueError) as error:
+        raise ImageError("this is not a picture that can be read") from error
+
+
 def _decode(data: npt.NDArray[np.uint8]) -> Rgb:
     """Bytes of a picture file as RGB; ValueError or cv2.error where that cannot be done."""
     if data.size == 0:

@@ -186,6 +186,11 @@ class Stylizer:
         return self._format.fixed_size_px
 
     @property
+    def takes_code(self) -> bool:
+        """Whether its `style` is a code that an encoder gives, see `edge_style.any_style`."""
+        return self.spec.code_length > 0
+
+    @property
     def styles(self) -> tuple[str, ...]:
         """Names of the styles of a many-style network; empty for others."""
         return self.spec.styles
@@ -300,10 +305,11 @@ def _style_length(session: Session, spec: ModelSpec) -> int | None:
             length = info.shape[0] if info.shape else None
             if not isinstance(length, int):
                 length = len(spec.styles)
-            if length < 1 or (spec.styles and length != len(spec.styles)):
+            named = spec.code_length or len(spec.styles)
+            if length < 1 or (named and length != named):
                 raise ModelError(
                     f"'{session.path}' violates the model contract: {info} does not fit its "
-                    f"{len(spec.styles)} styles"
+                    f"{named} styles"
                 )
             return length
     return None

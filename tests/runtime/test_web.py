@@ -25,13 +25,21 @@ from edge_style.sinks.web import WebSink
 
 PATIENCE_S = 20.0
 STYLES = (Style("plain", "plain", 0, 0, 2), Style("negative", "The Negative, Nobody", 0, 1, 2))
+ANY = (Style("red", "red", 0, 0, 2), Style("frame", "frame", 0, 1, 2, adopts=True))
 
 
 class Show:
     """A show in a thread: writes frames to a sink and obeys what it asks for."""
 
-    def __init__(self, sink: WebSink, fps: float = 50, size_px: tuple[int, int] = (64, 48)) -> None:
+    def __init__(
+        self,
+        sink: WebSink,
+        fps: float = 50,
+        size_px: tuple[int, int] = (64, 48),
+        styles: tuple[Style, ...] = STYLES,
+    ) -> None:
         self.sink = sink
+        self.styles = styles
         self.controls = Controls()
         self.commands: list[Command] = []
         self.frames = 0
@@ -44,7 +52,7 @@ class Show:
 
     def __enter__(self) -> "Show":
         self.sink.open()
-        self.sink.apply(ShowState(self.controls, STYLES))
+        self.sink.apply(ShowState(self.controls, self.styles))
         self._thread.start()
         return self
 
@@ -65,8 +73,8 @@ class Show:
             for command in self.sink.poll():
                 assert isinstance(command, Command)
                 self.commands.append(command)
-                self.controls = obey(self.controls, command, STYLES)
-                self.sink.apply(ShowState(self.controls, STYLES, notice=command.name))
+                self.controls = obey(self.controls, command, self.styles)
+                self.sink.apply(ShowState(self.controls, self.styles, notice=command.name))
             if self.is_paused:
                 continue
             image = images[self.frames % 4].copy()
@@ -243,6 +251,52 @@ def test_commands_reach_the_show_and_the_state_says_so(show: Show) -> None:
 def test_what_is_no_command_is_refused(show: Show, body: Any) -> None:
     assert ask(show, "/command", body, **COMMAND)[0] == 400
     assert ask(show, "/state")[0] == 200
+    assert show.commands == []
+
+
+def picture_file(suffix: str = ".png", side: int = 20) -> bytes:
+    done, data = cv2.imencode(suffix, np.full((side, side, 3), (0, 0, 200), np.uint8))
+    assert done
+    return data.tobytes()
+
+
+def test_a_picture_becomes_the_style_and_the_state_stays_small() -> None:
+    with Show(WebSink("http://127.0.0.1:0"), styles=ANY) as show:
+        assert ask(show, "/picture", picture_file(), X_Edge_Style="1")[0] == 200
+        wait_for(lambda: show.commands)
+        (command,) = show.commands
+        assert command.name == "adopt"
+        assert command.picture.shape == (20, 20, 3)
+        assert command.picture[0, 0].tolist() == [200, 0, 0]
+        assert show.controls.style == 1
+        answer = ask(show, "/state")[1]
+        assert len(answer) < 2000
+        assert [style["adopts"] for style in json.loads(answer)["styles"]] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"no picture", "not a picture"),
+        (picture_file(side=8), "16"),
+        (b"", "no command"),
+    ],
+    ids=["no picture", "too small", "empty"],
+)
+def test_what_is_no_picture_is_refused(show: Show, body: bytes, said: str) -> None:
+    status, answer, _ = ask(show, "/picture", body, method="POST", X_Edge_Style="1")
+    assert status == 400
+    assert said in answer.decode()
+    assert show.commands == []
+
+
+def test_a_picture_that_says_it_is_large_is_not_read(show: Show) -> None:
+    size = {"Content_Length": str((1 << 20) + 1)}
+    assert ask(show, "/picture", b"", method="POST", X_Edge_Style="1", **size)[0] == 400
+
+
+def test_pictures_need_the_header_that_forms_lack(show: Show) -> None:
+    assert ask(show, "/picture", picture_file())[0] == 403
     assert show.commands == []
 
 
@@ -522,6 +576,45 @@ def test_keys_and_the_mouse_work_on_the_page(browser: Browser) -> None:
         left, top, width, height = (round(number) for number in box)
         browser.drag(left + width // 2, top + height // 2, left + width * 3 // 4)
         wait_for(lambda: abs(show.controls.edge - 0.75) < 0.05)
+
+
+DROP = """
+const canvas = document.createElement("canvas");
+canvas.width = 900; canvas.height = 600;
+const g = canvas.getContext("2d"); g.fillStyle = "rgb(200,0,0)"; g.fillRect(0, 0, 900, 600);
+canvas.toBlob((blob) => {
+  const data = new DataTransfer();
+  data.items.add(new File([blob], "red.png", { type: "image/png" }));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+});
+"""
+
+
+def test_a_picture_that_is_dropped_on_the_page_becomes_the_style(browser: Browser) -> None:
+    hidden = "return document.getElementById('any').hidden"
+    with Show(WebSink("http://127.0.0.1:0"), fps=20, styles=ANY) as show:
+        browser.do("/url", url=f"http://127.0.0.1:{show.port}/")
+        wait_for(lambda: browser.run(hidden) is False)
+        browser.run(DROP)
+        wait_for(lambda: show.commands)
+        picture = show.commands[0].picture
+        assert picture.shape == (341, 512, 3), "made small on the way"
+        assert np.abs(picture.mean(axis=(0, 1)) - (200, 0, 0)).max() < 4
+        browser.press("a")
+        wait_for(lambda: show.controls.adopted == 2)
+        assert show.controls.adopted_picture is None
+    with Show(WebSink("http://127.0.0.1:0"), fps=20) as show:
+        browser.do("/url", url=f"http://127.0.0.1:{show.port}/")
+        wait_for(lambda: browser.run("return document.getElementById('style').options.length"))
+        assert browser.run(hidden) is True
+        browser.run(DROP)
+        wait_for(
+            lambda: (
+                "none of the networks"
+                in browser.run("return document.getElementById('message').innerText")
+            )
+        )
+        assert show.commands == []
 
 
 def test_a_page_of_another_site_cannot_control_the_show(browser: Browser, tmp_path: Path) -> None:

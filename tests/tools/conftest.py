@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from edge_style.contract import ModelSpec, Precision
-from edge_style_tools import onnx_export, quantize, verify
+from edge_style_tools import onnx_export, quantize, style_codes, verify
 from edge_style_tools.export import ExportSettings, export_network
 from edge_style_tools.importers import lengstrom, onnx_model
 from edge_style_tools.sources import NetworkSource, Source, read_checkpoint
@@ -83,6 +83,8 @@ def _quick_verification() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify, "SIZES_PX", ((16, 16), (17, 31), (130, 170)))
         patch.setattr(quantize, "FRAMES", 8)
+        patch.setattr(style_codes, "TEXTURES", 4)
+        patch.setattr(style_codes, "PHOTOS", 2)
         yield
 
 

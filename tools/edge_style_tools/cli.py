@@ -110,9 +110,10 @@ def export(
     if targets and output is None and _is_finished(checkpoint):
         _check_finished(checkpoint, targets, as_json)
         return
+    from edge_style_tools.any_export import export_both
     from edge_style_tools.export import Credits, ExportSettings, export_network
     from edge_style_tools.quantize import QuantizationSettings, percentile_for
-    from edge_style_tools.sources import read_source
+    from edge_style_tools.sources import NetworkSource, read_source
     from edge_style_tools.targets import TargetError
 
     found = read_source(checkpoint, style)
@@ -133,14 +134,22 @@ def export(
     )
     if not as_json:
         typer.echo(f"{checkpoint} is {found.found}", err=True)
+    reports: Sequence[ExportReport]
     try:
-        report = export_network(found, settings)
+        if isinstance(found, NetworkSource) and found.encoder is not None:
+            reports = export_both(found, settings)
+        else:
+            reports = [export_network(found, settings)]
     except TargetError as error:
         _show_checks(error.checks, as_json)
         raise
     if as_json:
-        typer.echo(json.dumps(_as_json(report), ensure_ascii=False))
-    else:
+        made = _as_json(reports[0])
+        if len(reports) > 1:
+            made["encoder"] = _as_json(reports[1])
+        typer.echo(json.dumps(made, ensure_ascii=False))
+        return
+    for report in reports:
         _print_report(report)
 
 

@@ -111,32 +111,34 @@ def export_network(
     photos = photos_for(_sizes(settings), settings.photos)
     progress("exporting")
     model = _to_onnx(source, settings)
-    spec = _describe(model, source, settings, name)
+    spec = describe(model, source, settings, name)
     if settings.precision == "int8":
         progress("quantizing")
-        model, spec = _quantize(model, spec, settings)
-    with _beside(target) as partial:
+        model, spec = _quantize(model, spec, settings, source.codes)
+    with beside(target) as partial:
         onnx.save(model, partial)
-        _check(partial)
+        check(partial)
         progress("verifying")
         reference = source.reference()
         styles = max(1, len(spec.styles))
-        differences = verify.compare(partial, reference, photos, settings.providers, styles)
+        differences = verify.compare(
+            partial, reference, photos, settings.providers, styles, source.codes
+        )
         verify.require_agreement(differences, settings.precision)
         spec = replace(
             spec,
-            scores={**spec.scores, **_scores(differences)},
+            scores={**spec.scores, **difference_scores(differences)},
             verified_providers=tuple(dict.fromkeys(found.provider for found in differences)),
         )
         onnx.helper.set_model_props(model, spec.to_metadata())
         onnx.save(model, partial)
-        _check(partial)
+        check(partial)
         checks = check_file(partial, settings.targets)
         if not all(check.takes for check in checks):
             raise TargetError(checks, "; nothing was written")
         if settings.preview is not None:
             pictures = verify.side_by_side(
-                partial, reference, photos[-1], settings.providers[0], styles
+                partial, reference, photos[-1], settings.providers[0], styles, source.codes
             )
             write_image(settings.preview, pictures)
     size = target.stat().st_size
@@ -183,18 +185,22 @@ def _to_onnx(source: Source, settings: ExportSettings) -> onnx.ModelProto:
 
 
 def _quantize(
-    model: onnx.ModelProto, spec: ModelSpec, settings: ExportSettings
+    model: onnx.ModelProto,
+    spec: ModelSpec,
+    settings: ExportSettings,
+    codes: Sequence[verify.Floats],
 ) -> tuple[onnx.ModelProto, ModelSpec]:
     frames = calibration_frames(settings.quantization, settings.size_px)
     styles = max(1, len(spec.styles))
-    quantized = quantize(model, frames, settings.quantization, styles)
-    calibration = _calibration(settings.quantization, len(frames))
+    quantized = quantize(model, frames, settings.quantization, styles, codes)
+    calibration = describe_calibration(settings.quantization, len(frames))
     return quantized, replace(spec, operations=count_operations(quantized), calibration=calibration)
 
 
-def _describe(
+def describe(
     model: onnx.ModelProto, source: Source, settings: ExportSettings, name: str
 ) -> ModelSpec:
+    """What is known of `model`, which was made of `source`."""
     given = {key: value for key, value in vars(settings.credits).items() if value}
     return replace(
         source.spec,
@@ -203,11 +209,12 @@ def _describe(
         parameters=source.parameters,
         macs_per_pixel=round(count_macs_per_pixel(model), 1),
         operations=count_operations(model),
-        tool_versions=_tool_versions(),
+        tool_versions=tool_versions(),
     )
 
 
-def _calibration(settings: QuantizationSettings, frames: int) -> dict[str, object]:
+def describe_calibration(settings: QuantizationSettings, frames: int) -> dict[str, object]:
+    """Settings for a file's metadata."""
     return {
         "frames": frames,
         "photos": "made by the program" if settings.calibration is None else "the user's",
@@ -216,7 +223,8 @@ def _calibration(settings: QuantizationSettings, frames: int) -> dict[str, objec
     }
 
 
-def _tool_versions() -> dict[str, str]:
+def tool_versions() -> dict[str, str]:
+    """Package -> version, of what writes the files."""
     versions = {"edge-style": __version__}
     for package in _TOOLS:
         try:
@@ -226,7 +234,8 @@ def _tool_versions() -> dict[str, str]:
     return versions
 
 
-def _scores(differences: Sequence[verify.Difference]) -> dict[str, float]:
+def difference_scores(differences: Sequence[verify.Difference]) -> dict[str, float]:
+    """Figures for a file's metadata."""
     return {
         "export_largest_levels": float(max(found.largest_levels for found in differences)),
         "export_mean_levels": round(float(np.mean([d.mean_levels for d in differences])), 4),
@@ -234,7 +243,8 @@ def _scores(differences: Sequence[verify.Difference]) -> dict[str, float]:
     }
 
 
-def _check(path: Path) -> None:
+def check(path: Path) -> None:
+    """Raises ModelError for a file that is not valid ONNX."""
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except onnx.checker.ValidationError as error:
@@ -242,7 +252,7 @@ def _check(path: Path) -> None:
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[Path]:
+def beside(target: Path) -> Iterator[Path]:
     """A temporary path in the target's folder, renamed to `target` unless something was raised."""
     try:
         handle, name = tempfile.mkstemp(

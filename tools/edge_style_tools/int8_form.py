@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edge_style_training.networks.lean import Activation, FrameScale
+from edge_style_training.networks.lean import Activation, FrameScale, StyleNorm
 
 _FRAME_CHANNELS = 3
 _PROBE_SIDE_PX = 64
@@ -142,7 +142,8 @@ def _activations_of_instance_norms(network: nn.Module) -> list[str]:
     found: list[str] = []
 
     def note_output(layer: nn.Module, _: Any, output: Tensor) -> None:
-        if isinstance(layer, nn.InstanceNorm2d):
+        many = isinstance(layer, StyleNorm) and isinstance(layer.norm, nn.InstanceNorm2d)
+        if many or isinstance(layer, nn.InstanceNorm2d):
             normalized.append(output)
 
     def note_input(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -24,7 +24,7 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped] # it ship
     quantize_static,
 )
 
-from edge_style.contract import INPUT_NAME, STYLE_INPUT_NAME
+from edge_style.contract import INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME
 from edge_style.errors import ModelError
 from edge_style.images import Rgb
 from edge_style_tools.graph import PIXEL_MOVES, name_dimensions
@@ -36,7 +36,13 @@ FRAMES = 24
 _SIZE_PX = (640, 480)
 _STRETCHING = {"InstanceNormalization", "Tanh", "Sigmoid"}
 # DepthToSpace knows floats only in onnxruntime.
-_BETWEEN = ("Relu", "Clip", "Add", *(kind for kind in PIXEL_MOVES if kind != "DepthToSpace"))
+_BETWEEN = (
+    "Relu",
+    "MaxPool",
+    "Clip",
+    "Add",
+    *(kind for kind in PIXEL_MOVES if kind != "DepthToSpace"),
+)
 _QUANTIZED_OPERATIONS = ("Conv", *_BETWEEN)
 
 
@@ -70,7 +76,7 @@ def percentile_for(architecture: str) -> float:
     up to 14% more style loss than the float ones, at 99.999 1% at most. Other networks lose by it,
     fast-style-transfer's 1 dB.
     """
-    return 99.999 if architecture == "lean" else QuantizationSettings.percentile
+    return 99.999 if architecture in ("lean", "any") else QuantizationSettings.percentile
 
 
 def calibration_frames(
@@ -98,6 +104,7 @@ def quantize(
     frames: Sequence[Rgb],
     settings: QuantizationSettings,
     styles: int = 1,
+    codes: Sequence[Floats] = (),
 ) -> onnx.ModelProto:
     """`model`, an fp32 file of the contract, with its convolutions in int8 (QDQ).
 
@@ -109,6 +116,7 @@ def quantize(
         frames: uint8 [H, W, 3], RGB, of the model's own size if that is fixed.
         settings: how to quantize.
         styles: that the network knows.
+        codes: [S] of styles, for a network that takes those.
 
     Raises:
         ModelError: there is no convolution to quantize, or onnxruntime cannot.
@@ -116,7 +124,9 @@ def quantize(
     nodes = quantizable(model)
     if not nodes:
         raise ModelError("the network has no convolution to quantize")
-    ends = level_tensors(model)
+    # An encoder's graph begins with a frame too, but does not end with one.
+    has_picture = [value.name for value in model.graph.output] == [OUTPUT_NAME]
+    ends = level_tensors(model) if has_picture else []
     with _quiet(), tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
         onnx.save(model, source)
@@ -124,7 +134,7 @@ def quantize(
             quantize_static(
                 source,
                 target,
-                _Frames(to_try(frames, styles)),
+                _Frames(to_try(frames, styles, codes)),
                 quant_format=QuantFormat.QDQ,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -144,8 +154,9 @@ def quantize(
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"onnxruntime cannot quantize this network: {reason}") from error
         quantized = onnx.load(target)
-    quantized = keep_bytes(quantized)
-    name_dimensions(quantized)
+    if has_picture:
+        quantized = keep_bytes(quantized)
+        name_dimensions(quantized)
     return quantized
 
 
@@ -156,7 +167,8 @@ def quantizable(model: onnx.ModelProto) -> list[str]:
     """
     names: list[str] = []
     int8_values: set[str] = set()
-    kept_float = {_stretched_convolution(model), *picture_nodes(model)}
+    has_picture = [value.name for value in model.graph.output] == [OUTPUT_NAME]
+    kept_float = {_stretched_convolution(model), *picture_nodes(model)} if has_picture else set()
     for node in model.graph.node:
         if node.name in kept_float:
             continue
@@ -181,7 +193,7 @@ def _stretched_convolution(model: onnx.ModelProto) -> str:
 
 
 class _Frames(CalibrationDataReader):  # type: ignore[misc] # onnxruntime is not typed
-    """Hands frames, with weights over the styles, to the calibrator: all or a range of them."""
+    """Hands frames, with styles or codes, to the calibrator: all or a range of them."""
 
     def __init__(self, frames: Sequence[tuple[Rgb, Floats | None]]) -> None:
         self._frames = frames

@@ -2,8 +2,9 @@
 
 import hashlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,8 +18,10 @@ from edge_style.contract import ModelSpec, Precision
 from edge_style.errors import CheckpointError
 from edge_style_tools.importers import deeplearnjs, lengstrom, onnx_model, pytorch_examples, rrmina
 from edge_style_tools.onnx_export import network_to_onnx
-from edge_style_tools.verify import Reference, network_reference
+from edge_style_tools.style_codes import codes_to_try
+from edge_style_tools.verify import Floats, Reference, network_reference
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, load_tensors
+from edge_style_training.networks.any_style import AnyStyleNet, StyleEncoder
 
 # Where people put the weights when they save more than them.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
@@ -42,6 +45,10 @@ class Source(Protocol):
     def found(self) -> str: ...
     @property
     def parameters(self) -> int: ...
+    @property
+    def codes(self) -> Sequence[Floats]:
+        """Codes [S] of styles to try and to calibrate with, of a network that takes codes."""
+        ...
 
     def to_onnx(self, *, precision: Precision, size: tuple[int, int] | None) -> onnx.ModelProto:
         """The network inside the model contract; see `onnx_export.network_to_onnx`."""
@@ -60,11 +67,18 @@ class NetworkSource:
         network: RGB float frames [1, 3, H, W], 0..255, to stylized frames of the same scale.
         spec: what is known about it; precision and figures are filled in at export.
         found: what the file was, in words for the user.
+        encoder: of a network that takes the codes of styles, what gives them.
     """
 
     network: nn.Module
     spec: ModelSpec
     found: str
+    encoder: StyleEncoder | None = None
+
+    @cached_property
+    def codes(self) -> Sequence[Floats]:
+        """See `style_codes.codes_to_try`."""
+        return () if self.encoder is None else codes_to_try(self.encoder)
 
     @property
     def parameters(self) -> int:
@@ -74,7 +88,10 @@ class NetworkSource:
     def to_onnx(self, *, precision: Precision, size: tuple[int, int] | None) -> onnx.ModelProto:
         """See `onnx_export.network_to_onnx`."""
         return network_to_onnx(
-            self.network, precision=precision, size=size, styles=max(1, len(self.spec.styles))
+            self.network,
+            precision=precision,
+            size=size,
+            styles=self.spec.code_length or max(1, len(self.spec.styles)),
         )
 
     def reference(self) -> Reference:
@@ -144,7 +161,10 @@ def read_checkpoint(path: Path, style: str = "") -> NetworkSource:
 
 def from_checkpoint(checkpoint: Checkpoint, path: Path) -> NetworkSource:
     """A checkpoint of this project."""
-    network = checkpoint.build()
+    network: nn.Module = checkpoint.build()
+    encoder = None
+    if isinstance(network, AnyStyleNet):
+        encoder, network = network.encoder, network.transformer
     spec = ModelSpec(
         name=checkpoint.name or path.stem,
         architecture=checkpoint.architecture,
@@ -155,6 +175,7 @@ def from_checkpoint(checkpoint: Checkpoint, path: Path) -> NetworkSource:
         licence=checkpoint.licence,
         source=checkpoint.source,
         styles=checkpoint.style_names,
+        code_length=0 if encoder is None else encoder.code,
         stride_px=_stride_px(network),
         training=dict(checkpoint.training) | {"step": checkpoint.step},
         scores=dict(checkpoint.scores),
@@ -163,7 +184,7 @@ def from_checkpoint(checkpoint: Checkpoint, path: Path) -> NetworkSource:
     found = f"a checkpoint of edge-style, {checkpoint.architecture}"
     if checkpoint.styles:
         found += f" of {len(checkpoint.styles)} styles: {', '.join(checkpoint.style_names)}"
-    return NetworkSource(network, spec, found)
+    return NetworkSource(network, spec, found, encoder)
 
 
 def unwrap(loaded: Any) -> Mapping[str, Tensor]:

@@ -79,12 +79,19 @@ def network_reference(network: nn.Module) -> Reference:
     return stylize
 
 
-def to_try(photos: Sequence[Rgb], styles: int) -> list[tuple[Rgb, Floats | None]]:
-    """Photos with weights [S] over a network's styles: every photo, every style, and a blend."""
-    if styles == 1:
+def to_try(
+    photos: Sequence[Rgb], styles: int, codes: Sequence[Floats] = ()
+) -> list[tuple[Rgb, Floats | None]]:
+    """Photos with weights [S] over a network's styles: every photo, every style, and a blend.
+
+    Of a network that takes codes, every one of `codes` and a blend of them.
+    """
+    if styles == 1 and not codes:
         return [(photo, None) for photo in photos]
     blend = np.full(styles, 1 / styles, dtype=np.float32)
     weights = [*np.eye(styles, dtype=np.float32), blend]
+    if codes:
+        weights = [*codes, np.mean(codes, axis=0)]
     tries = max(len(photos), len(weights))
     return [(photos[n % len(photos)], weights[n % len(weights)]) for n in range(tries)]
 
@@ -95,6 +102,7 @@ def compare(
     photos: Sequence[Rgb],
     providers: Sequence[str] = ("cpu",),
     styles: int = 1,
+    codes: Sequence[Floats] = (),
 ) -> list[Difference]:
     """Run `model` and `reference` on every photo, in turn, on one session per provider.
 
@@ -104,12 +112,13 @@ def compare(
         photos: uint8 [H, W, 3], RGB.
         providers: execution providers.
         styles: that the network knows; every one of them is tried.
+        codes: of styles, for a network that takes those.
 
     Raises:
         VerificationError: the file gives another shape or type than it takes.
         ModelError, ProviderError: onnxruntime cannot load or run it.
     """
-    tries = to_try(photos, styles)
+    tries = to_try(photos, styles, codes)
     wanted = [reference(photo, style) for photo, style in tries]
     differences = []
     for name in providers:
@@ -126,14 +135,19 @@ def compare(
 
 
 def side_by_side(
-    model: Path, reference: Reference, photo: Rgb, provider: str, styles: int = 1
+    model: Path,
+    reference: Reference,
+    photo: Rgb,
+    provider: str,
+    styles: int = 1,
+    codes: Sequence[Floats] = (),
 ) -> Rgb:
     """The photo, what `reference` and what `model` make of it: uint8 [H, 3 * W, 3].
 
     Of several styles, the first.
     """
     session = Session(model, provider_named(provider))
-    _, style = to_try([photo], styles)[0]
+    _, style = to_try([photo], styles, codes)[0]
     got = session.run(_inputs(photo, style), OUTPUT_NAME)[0]
     return np.concatenate([photo, reference(photo, style), got], axis=1)
 

@@ -3,17 +3,18 @@
 A network that can already paint needs minutes for another painting instead of hours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edge_style import contract
 from edge_style.errors import CheckpointError
 from edge_style_training.checkpoint import Checkpoint
 from edge_style_training.config import TrainingConfig, check_settings
+from edge_style_training.networks.any_style import AnyStyleNet, single_style_settings
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.validation import Validation
 
@@ -44,6 +45,16 @@ _PACE = {
     "style_warmup_steps": 160,
     "validate_every": 400,
     "checkpoint_every": 100,
+}
+# A network for any style paints like the painting before the first step, so there is less to do.
+_REFINEMENT = {
+    **_PACE,
+    "steps": 120,
+    "learning_rate": 5e-4,
+    "warmup_steps": 10,
+    "style_warmup_steps": 0,
+    "validate_every": 60,
+    "style_px": 256,
 }
 
 
@@ -89,8 +100,26 @@ def settings_from(base: Checkpoint, name: str) -> dict[str, Any]:
     training: Mapping[str, Any] = base.training
     objective = {key: training[key] for key in _OBJECTIVE if key in training}
     objective = check_settings(objective, "the checkpoint")
+    if base.architecture == "any":
+        single = single_style_settings(base.network)
+        return {"architecture": "lean", "network": single, **objective, **_REFINEMENT}
     network = {"architecture": base.architecture, "network": dict(base.network)}
     return {**network, **_PACE, **objective, **(_FOR_ANY if name == BASE_NAME else {})}
+
+
+def predicted(base: Checkpoint, pictures: Sequence[Tensor]) -> Checkpoint:
+    """The network of one style that a network for any style has for a painting.
+
+    Args:
+        base: of architecture `any`; another is given back as it is.
+        pictures: [3, H, W] RGB, 0..255, as `any_style.STYLE_PX` says; of several, the mean style.
+    """
+    network = base.build() if base.architecture == "any" else None
+    if not isinstance(network, AnyStyleNet):
+        return base
+    single = network.for_styles(pictures)
+    settings = single_style_settings(base.network)
+    return Checkpoint("lean", single.state_dict(), settings, name=f"{base.name}'s guess")
 
 
 def start(

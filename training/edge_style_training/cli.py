@@ -134,7 +134,7 @@ def train(
         content=content,
         output=output,
         vgg=vgg,
-        settings=_settings(config, overrides),
+        settings=read_settings(config, overrides),
         description=description,
         known_paintings=read_credits(config) if config else {},
         many=many,
@@ -159,7 +159,12 @@ def require_training_packages(command: str) -> None:
             raise MissingExtraError(f"'{command}'", package, "train")
 
 
-def _settings(recipe: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def read_settings(recipe: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a recipe, and of the command line, which go first.
+
+    Raises:
+        UsageError: the recipe cannot be read.
+    """
     from edge_style_training.config import read_recipe
 
     settings = read_recipe(recipe) if recipe else {}

@@ -20,10 +20,11 @@ from rich.progress import (
 from edge_style.errors import ContentError, UsageError
 from edge_style.images import read_image
 from edge_style_training import trainer as training
-from edge_style_training.base import find_base, settings_from
+from edge_style_training.base import find_base, predicted, settings_from
 from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, resize_short_side, to_tensor
+from edge_style_training.networks.any_style import STYLE_PX
 from edge_style_training.vgg import load_loss_network
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def run_training(
     config = TrainingConfig(**{**settings, "network": network_settings})
     if many and (config.architecture != "lean" or len(paintings) < 2):
         raise UsageError("--many wants two paintings or more, and the architecture lean")
-    _check_output(output, resume=resume, force=force)
+    check_output(output, resume=resume, force=force)
     pictures = [read_painting(path, config.style_px) for path in paintings]
     photos = find_photos(content)
     network = load_loss_network(vgg, config.objective.layers)
@@ -103,6 +104,7 @@ def run_training(
         accelerator=accelerator,
     )
     if base is not None:
+        base = predicted(base, [read_painting(path, STYLE_PX) for path in paintings])
         style = trainer.start_from(base)
         console.print(
             f"begins with {style or base.name or start_from}: strokes of a painting of "
@@ -120,7 +122,7 @@ def run_training(
         f"{len(photos):,} photos, step {trainer.step:,} of {config.steps:,}"
     )
     with ExitStack() as stack:
-        reporter = _Reporter(console, log_dir if accelerator.is_main_process else None, stack)
+        reporter = Reporter(console, log_dir if accelerator.is_main_process else None, stack)
         reporter.start(trainer.step, config.steps)
         best = trainer.run(reporter)
     if trainer.skipped_photos:
@@ -151,7 +153,7 @@ def _description(
     return description
 
 
-def _check_output(output: Path, *, resume: bool, force: bool) -> None:
+def check_output(output: Path, *, resume: bool, force: bool) -> None:
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
     if output.is_dir():
@@ -160,7 +162,7 @@ def _check_output(output: Path, *, resume: bool, force: bool) -> None:
         raise UsageError(f"{output} exists: give another --output, or --force to overwrite it")
 
 
-class _Reporter:
+class Reporter:
     """Draws the progress bar and feeds TensorBoard."""
 
     def __init__(self, console: Console, log_dir: Path | None, stack: ExitStack) -> None:

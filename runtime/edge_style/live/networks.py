@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from edge_style.any_style import AnyStylizer
 from edge_style.batch import BatchSize
 from edge_style.errors import UsageError
 from edge_style.live.options import ShowOptions
@@ -22,6 +24,7 @@ class Networks:
         stylizers: those that are loaded so far.
         staged: as a pipeline runs them; empty until they are ready.
         rate: chooses the size to hold a frame rate, None for one size.
+        with_pictures: number of the network whose styles are the pictures of `--style`, if any.
     """
 
     def __init__(
@@ -29,12 +32,13 @@ class Networks:
         options: ShowOptions,
         *,
         note: Callable[[str], None],
-        note_start: Callable[[Stylizer], None],
+        note_start: Callable[[Any], None],
     ) -> None:
         self._options = options
         self._note = note
         self._note_start = note_start
-        self.stylizers: list[Stylizer | NoPainting] = []
+        self.stylizers: list[Stylizer | NoPainting | AnyStylizer] = []
+        self.with_pictures: int | None = None
         self.staged: Sequence[StagedStylizer] = ()
         self.rate: RateController | None = None
 
@@ -65,22 +69,26 @@ class Networks:
             self.staged = self.stylizers
             return
         for model in self._options.models:
-            stylizer = Stylizer.load(
+            loaded: Stylizer | AnyStylizer = Stylizer.load(
                 model,
                 provider=self._options.provider,
                 size=None if is_adaptive else size_px,
                 frame_px=None if is_adaptive else source.size_px,
                 tell=self._note,
             )
-            self._note_start(stylizer)
-            self.stylizers.append(stylizer)
+            if isinstance(loaded, Stylizer) and loaded.takes_code:
+                loaded = AnyStylizer.open(loaded, self._options.style, is_live=True)
+                if self.with_pictures is None:
+                    self.with_pictures = len(self.stylizers)
+            self._note_start(loaded)
+            self.stylizers.append(loaded)
         warm_px = size_px or source.size_px
         if is_adaptive:
             self._make_adaptive(warm_px, source)
             return
-        for loaded in self.stylizers:
+        for stylizer in self.stylizers:
             if warm_px is not None:
-                loaded.warm_up(warm_px[1], warm_px[0])
+                stylizer.warm_up(warm_px[1], warm_px[0])
         self.staged = self.stylizers
 
     def _make_adaptive(self, output_px: tuple[int, int] | None, source: Source) -> None:
@@ -110,7 +118,7 @@ def _network_size(size: BatchSize, source: Source) -> tuple[int, int] | None:
     return width, height
 
 
-def _cost_ms(stylizer: Stylizer | NoPainting, size_px: tuple[int, int]) -> float:
+def _cost_ms(stylizer: Stylizer | NoPainting | AnyStylizer, size_px: tuple[int, int]) -> float:
     """What a frame of this size takes, the second time."""
     frame = np.full((size_px[1], size_px[0], 3), 128, np.uint8)
     stylizer(frame)

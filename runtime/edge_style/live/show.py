@@ -19,7 +19,6 @@ from edge_style.pipeline import Result, StagedStylizer, Steadier, list_styles, r
 from edge_style.shutdown import Interrupts
 from edge_style.sinks import ConversionSink, KeeperSink, Sink, StreamInfo, open_sink
 from edge_style.sources import Source, open_source
-from edge_style.stylizer import Stylizer
 
 _STATED_SHARE = 0.8  # of the frame rate that a camera states; less than that is worth a word
 
@@ -37,7 +36,7 @@ class Show:
         options: ShowOptions,
         *,
         note: Callable[[str], None],
-        note_start: Callable[[Stylizer], None],
+        note_start: Callable[[Any], None],
         more_sinks: Sequence[Sink] = (),
     ) -> None:
         self._options = options
@@ -153,7 +152,11 @@ class Show:
     def _first_controls(self, networks: Sequence[StagedStylizer]) -> Controls:
         """What was asked for by options, with names of styles as numbers."""
         controls, styles = self._options.pipeline.controls, list_styles(networks)
-        if self._options.style is not None:
+        number = self._networks.with_pictures
+        if number is not None:
+            first = next(i for i, style in enumerate(styles) if style.network == number)
+            controls = replace(controls, style=first)
+        elif self._options.style is not None:
             controls = replace(controls, style=find_style(self._options.style, styles))
         if self._options.partner is not None:
             number = find_style(self._options.partner, styles)

@@ -174,6 +174,8 @@ class ScaledStylizer:
         self.title = stylizer.title
         self.styles = stylizer.styles
         self.provider = stylizer.provider
+        self.takes_strength = getattr(stylizer, "takes_strength", False)
+        self.frame_style = getattr(stylizer, "frame_style", "")
         self.network_px = rate.size_px
 
     def prepare(self, frame: Image) -> _Scaled:
@@ -184,6 +186,11 @@ class ScaledStylizer:
     def infer(self, prepared: _Scaled, style: Sequence[float] | None = None) -> _Scaled:
         """Run the network."""
         return _Scaled(self._stylizer.infer(prepared.values, style), prepared.frame)
+
+    def adopt(self, picture: Image) -> None:
+        """Let the style be that of a picture, where the network can."""
+        adopt: Callable[[Image], None] = getattr(self._stylizer, "adopt")  # noqa: B009 - not in the protocol
+        adopt(picture)
 
     def finish(self, inferred: _Scaled, frame: Image) -> Image:  # noqa: ARG002 - as the protocol says
         """Convert the picture and scale it up again; linear, which is quick and never rings."""

@@ -63,6 +63,7 @@ class Renderer:
         self._rate = rate
         self._mixer = Mixer()
         self._steadied: object = None
+        self._adopted: dict[int, int] = {}
 
     def prepare(self, frame: Frame, controls: Controls) -> Prepared:
         """First step; a mirrored frame is mirrored here, so that no text comes out reversed."""
@@ -90,12 +91,19 @@ class Renderer:
             style = next(item for item in self._styles if item.network == prepared.network)
             weights = None
         stylizer, frame = self._stylizers[prepared.network], prepared.frame
+        if style.adopts:
+            self._adopt(stylizer, style.network, frame.image, controls)
+        if getattr(stylizer, "takes_strength", False):
+            weights = tuple(controls.strength * share for share in weights or (1.0,))
+            controls = replace(controls, strength=1.0)
         start_s = time.perf_counter()
         inferred = stylizer.infer(prepared.values, weights)
         infer_ms = _ms_since(start_s)
         start_s = time.perf_counter()
         picture = stylizer.finish(inferred, frame.image)
-        picture = self._touch_up(picture, frame.image, controls, (style, weights), is_repeat)
+        picture = self._touch_up(
+            picture, frame.image, controls, (style, weights, controls.adopted), is_repeat
+        )
         post_ms = _ms_since(start_s)
         self._meter.spent("infer", infer_ms)
         self._meter.spent("post", post_ms)
@@ -103,6 +111,13 @@ class Renderer:
         if self._rate is not None and not is_repeat:
             self._rate.observe(infer_ms + post_ms)
         return Rendered(picture, style, stylizer.provider, network_px)
+
+    def _adopt(self, stylizer: Any, network: int, frame: Image, controls: Controls) -> None:
+        """Let a frame or picture be the style, if one is wanted or none has been so far."""
+        if self._adopted.get(network) != controls.adopted:
+            picture = controls.adopted_picture
+            stylizer.adopt(frame if picture is None else picture)
+            self._adopted[network] = controls.adopted
 
     def _touch_up(
         self, picture: Image, frame: Image, controls: Controls, painted: object, is_repeat: bool

@@ -69,10 +69,12 @@ def list_styles(stylizers: Sequence[StagedStylizer]) -> tuple[Style, ...]:
     listed: list[Style] = []
     for network, stylizer in enumerate(stylizers):
         names = stylizer.styles
-        if len(names) < 2:
+        frame_style = getattr(stylizer, "frame_style", "")
+        if len(names) < 2 and not frame_style:
             listed.append(Style(stylizer.name, stylizer.title, network))
             continue
         listed += [
-            Style(name, name, network, index, len(names)) for index, name in enumerate(names)
+            Style(name, name, network, index, len(names), adopts=name == frame_style)
+            for index, name in enumerate(names)
         ]
     return tuple(listed)

@@ -30,6 +30,7 @@ KEYS = (
     Key("b", Command("partner"), "blend with another style of the network"),
     Key(".", Command("blend", _STEP, is_step=True), "more of it"),
     Key(",", Command("blend", -_STEP, is_step=True), "less of it"),
+    Key("a", Command("adopt"), "paint in the style of this frame (any)"),
     Key("+=", Command("strength", _STEP, is_step=True), "stronger", "+"),
     Key("-_", Command("strength", -_STEP, is_step=True), "weaker", "-"),
     Key("c", Command("colours"), "the camera's colours"),

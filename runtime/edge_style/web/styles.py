@@ -56,7 +56,9 @@ def choose_models(names: Sequence[str]) -> list[StyleModel]:
     """
     installed: dict[str, list[Path]] = {}
     for entry in list_models():
-        if not names and (entry.spec is None or entry.spec.role == "encoder"):
+        spec = entry.spec
+        # The page has no encoder to give a network for any style its codes.
+        if not names and (spec is None or spec.role == "encoder" or spec.code_length):
             continue
         style = entry.name.removesuffix(".int8")
         installed.setdefault(style, []).append(entry.path)
@@ -92,6 +94,8 @@ def _model(name: str, paths: Sequence[Path]) -> StyleModel:
             )
         if spec.role == "encoder":
             raise ModelError(f"'{path}' reads paintings, it does not paint: leave it out")
+        if spec.code_length:
+            raise ModelError(f"'{path}' wants a picture as its style, which the page has not yet")
         specs[spec.precision] = (path, spec)
     files = {precision: path for precision, (path, _) in specs.items()}
     return StyleModel(name, files, next(iter(specs.values()))[1])

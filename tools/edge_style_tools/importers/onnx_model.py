@@ -50,7 +50,7 @@ class OnnxSource:
         model: its graph with a dynamic size, float [1, 3, H, W] in and out.
         path: the untouched file.
         frames: the range of its values, and the fixed size that it had, if any.
-        spec, found, parameters: as for other sources.
+        spec, found, parameters, codes: as for other sources.
     """
 
     model: onnx.ModelProto
@@ -59,6 +59,7 @@ class OnnxSource:
     spec: ModelSpec
     found: str
     parameters: int
+    codes: tuple[()] = ()
 
     def to_onnx(self, *, precision: Precision, size: tuple[int, int] | None) -> onnx.ModelProto:
         """The network inside the contract, see `onnx_export.network_to_onnx`."""

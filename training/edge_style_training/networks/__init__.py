@@ -2,7 +2,8 @@
 
 Every network is an `nn.Module` that maps RGB frames [N, 3, H, W], 0..255, to stylized frames of the
 same scale, unclamped, whose height and width are those of the input rounded up to the network's
-`stride_px`: export crops and clamps. The configuration that builds it is kept in the checkpoint.
+`stride_px`: export crops and clamps. `any` takes the style's code beside them. The configuration
+that builds it is kept in the checkpoint.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from edge_style.errors import WeightsError
+from edge_style_training.networks.any_style import AnyStyleConfig, AnyStyleNet
 from edge_style_training.networks.johnson import TransformerNet
 from edge_style_training.networks.lean import LeanConfig, LeanNet
 
@@ -22,12 +24,18 @@ def _johnson(**config: Any) -> nn.Module:
 
 
 def _lean(**config: Any) -> nn.Module:
-    if "instance_at" in config:
-        config["instance_at"] = tuple(config["instance_at"])  # a list in TOML and in checkpoints
+    for name in ("instance_at", "styled_at"):
+        if config.get(name) is not None:
+            config[name] = tuple(config[name])  # a list in TOML and in checkpoints
     return LeanNet(LeanConfig(**config))
 
 
+def _any(**config: Any) -> nn.Module:
+    return AnyStyleNet(AnyStyleConfig(**config))
+
+
 ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
+    "any": _any,
     "johnson": _johnson,
     "lean": _lean,
 }

@@ -50,7 +50,9 @@ class LeanConfig:
         norm: after convolutions: `instance` (Ulyanov et al. 2016); `fixed`, a scale and shift per
             channel, or `batch`, both of which fold into the convolution.
         instance_at: with another `norm`, numbers of the normalizations that are instance ones
-            nevertheless; the stem's is 0, then as `LeanNet.normalizations` lists them.
+            nevertheless; the stem's is 0, then in the order in which they run.
+        styled_at: with several styles, numbers of the normalizations that have a scale and shift
+            for each; all of them if None. The others fold away as those of one style do.
         contrast_norm: normalize mean and deviation of each of the frame's colour channels.
         stem: `patch`, one 8x8 convolution of stride 4; `double`, two 3x3 ones of stride 2.
         head: `lapped`, or `shuffle`, a plain convolution and pixel shuffle.
@@ -70,6 +72,7 @@ class LeanConfig:
     head: Literal["lapped", "shuffle"] = "lapped"
     border_px: int = 16
     styles: int = 1
+    styled_at: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         choices = {
@@ -140,13 +143,20 @@ class StyleNorm(nn.Module):
         self.style: Tensor | None = None  # [N, S] weights over the styles, set for every frame
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize `x` [N, C, H, W]; blended styles blend their scales and shifts."""
+        """Normalize `x` [N, C, H, W]; blended styles blend their scales and shifts.
+
+        For one frame, an instance normalization is given them as its own, which costs nothing; so
+        they are in the graph that export makes.
+        """
         style = x.new_zeros(1, len(self.weight)) if self.style is None else self.style
         if self.style is None:
             style[:, 0] = 1
-        scale = (style @ self.weight)[:, :, None, None]
-        shift = (style @ self.bias)[:, :, None, None]
-        y: Tensor = self.norm(x) * scale + shift
+        scale, shift = style @ self.weight, style @ self.bias
+        y: Tensor
+        if isinstance(self.norm, nn.InstanceNorm2d) and len(style) == 1:
+            y = F.instance_norm(x, weight=scale[0], bias=shift[0], eps=self.norm.eps)
+        else:
+            y = self.norm(x) * scale[:, :, None, None] + shift[:, :, None, None]
         return y
 
 
@@ -234,7 +244,8 @@ class LeanNet(nn.Module):
     def _normalization(self, channels: int, scale: float = 1.0) -> nn.Module:
         number = self._normalizations
         self._normalizations += 1
-        single = self.config.styles == 1
+        styled_at = self.config.styled_at
+        single = self.config.styles == 1 or (styled_at is not None and number not in styled_at)
         norm: nn.Module
         if self.config.norm == "instance" or number in self.config.instance_at:
             norm, scale = nn.InstanceNorm2d(channels, affine=single), 1.0
@@ -248,7 +259,7 @@ class LeanNet(nn.Module):
         return norm
 
     def normalizations(self) -> Iterator[tuple[str, nn.Module]]:
-        """Name and module of every normalization, in the order of `LeanConfig.instance_at`."""
+        """Name and module of every normalization of one style; of several, of those with styles."""
         kinds = (nn.InstanceNorm2d, nn.BatchNorm2d) if self.config.styles == 1 else (StyleNorm,)
         for name, module in self.named_modules():
             if isinstance(module, kinds):
@@ -256,11 +267,17 @@ class LeanNet(nn.Module):
 
     def single_style(self, number: int) -> "LeanNet":
         """The network of style `number` alone, with its scales and shifts in place."""
-        single = LeanNet(replace(self.config, styles=1))
+        return self.blended(F.one_hot(torch.tensor(number), self.config.styles).float())
+
+    def blended(self, style: Tensor) -> "LeanNet":
+        """The network of one style that paints like this one with the weights `style` [S]."""
+        single = LeanNet(replace(self.config, styles=1, styled_at=None))
         state = self.state_dict()
         for name, _ in self.normalizations():
             for kind in ("weight", "bias"):
-                state[f"{name}.{kind}"] = state[f"{name}.{kind}"][number].clone()
+                state[f"{name}.{kind}"] = (
+                    style.to(state[f"{name}.{kind}"]) @ state[f"{name}.{kind}"]
+                )
             for statistic in ("running_mean", "running_var", "num_batches_tracked"):
                 if f"{name}.norm.{statistic}" in state:
                     state[f"{name}.{statistic}"] = state.pop(f"{name}.norm.{statistic}")

@@ -94,6 +94,36 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+// Any picture as the style: it is made small here, since the program looks at it small.
+const PICTURE_PX = 512;
+async function paintLike(file) {
+  try {
+    const bitmap = await createImageBitmap(file);
+    const scale = Math.min(1, PICTURE_PX / Math.max(bitmap.width, bitmap.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(16, Math.round(bitmap.width * scale));
+    canvas.height = Math.max(16, Math.round(bitmap.height * scale));
+    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const body = await new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.92); });
+    const answer = await fetch("picture", { method: "POST", headers: { "X-Edge-Style": "1" }, body });
+    if (!answer.ok) say(await answer.text(), 4000);
+  } catch {
+    say("this is not a picture that the browser can read", 4000);
+  }
+}
+at("file").addEventListener("change", () => {
+  if (at("file").files.length) paintLike(at("file").files[0]);
+  at("file").value = "";
+});
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  const file = event.dataTransfer.files[0];
+  if (!file) return;
+  if (at("any").hidden) say("none of the networks paints like any picture", 4000);
+  else paintLike(file);
+});
+
 function fill(select, entries) {
   const wanted = JSON.stringify(entries);
   if (select.dataset.entries === wanted) return;
@@ -115,6 +145,7 @@ function show(state) {
         && styles[number].network === styles[controls.style].network);
     at("blending").hidden = mates.length === 0;
     fill(at("partner"), [["", "none"], ...mates]);
+    at("any").hidden = !styles.some((style) => style.adopts);
     put("style", "value", controls.style);
     put("partner", "value", controls.blend > 0 ? controls.partner ?? "" : "");
     for (const id of ["strength", "edge", "blend"]) put(id, "value", controls[id]);

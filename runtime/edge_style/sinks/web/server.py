@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from edge_style.controls import Command
+from edge_style.errors import ImageError
+from edge_style.images import decode_image, ensure_min_side
 from edge_style.sinks.keys import KEYS
 from edge_style.sinks.web.broadcast import Broadcast
 from edge_style.sinks.web.guard import COMMAND_HEADER, Guard
@@ -21,7 +23,7 @@ from edge_style.sinks.web.guard import COMMAND_HEADER, Guard
 WEB_COMMANDS = frozenset(
     {
         *("next", "previous", "style", "partner", "blend", "strength", "colours"),
-        *("mirror", "split", "edge", "pause", "snapshot", "record"),
+        *("mirror", "split", "edge", "pause", "snapshot", "record", "adopt"),
     }
 )
 _FILES = {
@@ -32,6 +34,7 @@ _FILES = {
 _BOUNDARY = b"edge-style-frame"
 _MOST_CONNECTIONS = 64
 _LONGEST_COMMAND = 1024
+_LARGEST_PICTURE = 1 << 20  # the page makes pictures small before it sends them
 _SILENCE_S = 15.0  # of a client that asks for nothing, or takes nothing
 _STILL_S = 5.0  # a picture that stands still is sent again, to find out who is gone
 _SEND_BUFFER = 1 << 17  # a few pictures: what waits in the system's buffer is old when it is seen
@@ -152,11 +155,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get(COMMAND_HEADER) is None:
             self._refuse(HTTPStatus.FORBIDDEN, f"commands need the header {COMMAND_HEADER}")
             return
-        if urlsplit(self.path).path != "/command":
+        readers = {"/command": self._read_command, "/picture": self._read_picture}
+        read = readers.get(urlsplit(self.path).path)
+        if read is None:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
             return
         try:
-            command = self._read_command()
+            command = read()
+        except ImageError as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+            return
         except (ValueError, TypeError, KeyError, RecursionError):
             self._refuse(HTTPStatus.BAD_REQUEST, "this is no command")
             return
@@ -176,6 +184,19 @@ class _Handler(BaseHTTPRequestHandler):
         if name not in WEB_COMMANDS:
             raise ValueError("unknown")
         return Command(name, None if value is None else float(value), wish.get("step") is True)
+
+    def _read_picture(self) -> Command:
+        """To paint like the picture in the body; ValueError or TypeError if it has no fit size.
+
+        Raises:
+            ImageError: it is no picture, or a very small one.
+        """
+        length = int(self.headers["Content-Length"])
+        if not 0 < length <= _LARGEST_PICTURE:
+            raise ValueError("too large")
+        picture = decode_image(self.rfile.read(length))
+        ensure_min_side(picture)
+        return Command("adopt", picture=picture)
 
     def _is_welcome(self, token: str | None, *, is_page: bool) -> bool:
         reason = self.server.guard.refusal(self.headers, is_page=is_page)

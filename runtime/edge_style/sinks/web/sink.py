@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -98,9 +98,10 @@ class WebSink(Sink):
         state, frame = self._state, self._frame
         told: dict[str, Any] = {"viewers": self._broadcast.viewers, "at_s": time.monotonic()}
         if state is not None:
-            told["controls"] = asdict(state.controls)
+            told["controls"] = asdict(replace(state.controls, adopted_picture=None))
             told["styles"] = [
-                {"title": style.title, "network": style.network} for style in state.styles
+                {"title": style.title, "network": style.network, "adopts": style.adopts}
+                for style in state.styles
             ]
             told["notice"] = {"number": self._notices, "text": state.notice}
             told["trouble"] = state.trouble

@@ -1,0 +1,191 @@
+"""A transformer that takes codes, with pictures as its styles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_style.any_style.encoder import Code, StyleEncoder
+from edge_style.any_style.pictures import FRAME, StyleMix, parse_styles, read_picture
+from edge_style.contract import ModelSpec, Precision
+from edge_style.errors import UsageError
+from edge_style.images import Rgb
+from edge_style.stylizer import Stylizer
+
+# The photo's own code is looked up anew after so many frames, and approached in small steps, or the
+# picture would jump.
+_LOOKED_UP_EVERY = 30
+_APPROACH = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A frame as the transformer wants it, and as it was."""
+
+    values: Any
+    frame: Rgb
+
+
+class AnyStylizer:
+    """What `Stylizer` is, for a network that takes any picture: its styles are pictures.
+
+    Weights over the styles may sum up to less than 1: the rest is the frame's own style, so that a
+    strength is a share of all weights.
+
+    Attributes:
+        styles: names of the pictures, in the order of the weights.
+        provider: where it runs.
+        takes_strength: weights say how strong the effect is, nothing need be mixed afterwards.
+        files: those that it depends on, beside its own: encoder and pictures.
+        frame_style: name of the style that is a frame's, see `adopt`; empty if there is none.
+    """
+
+    takes_strength = True
+
+    def __init__(
+        self,
+        stylizer: Stylizer,
+        encoder: StyleEncoder,
+        mixes: Sequence[StyleMix],
+        *,
+        is_live: bool,
+    ) -> None:
+        """Read all pictures, and encode each once.
+
+        Args:
+            stylizer: takes codes.
+            encoder: gives them.
+            mixes: the styles.
+            is_live: frames follow one another, and one of them may be the style.
+
+        Raises:
+            UsageError: there are no styles, or a frame is to be one where there are none.
+            ImageError, SourceError: a picture cannot be read.
+            ModelError, ProviderError: the encoder fails.
+        """
+        mixes = [mix for mix in mixes if mix.pictures]
+        if not mixes and not is_live:
+            raise UsageError(f"--style {FRAME} is for cameras and clips: give a picture")
+        self._stylizer = stylizer
+        self._encoder = encoder
+        self._is_live = is_live
+        self.provider = stylizer.provider
+        self.frame_style = FRAME if is_live else ""
+        self.styles: tuple[str, ...] = (*(mix.name for mix in mixes), *[FRAME] * is_live)
+        codes = np.zeros((len(self.styles), encoder.length), np.float32)
+        shares = np.ones(len(self.styles), np.float32)
+        for number, mix in enumerate(mixes):
+            for picture in mix.pictures:
+                codes[number] += picture.share * encoder(read_picture(picture))
+            shares[number] = sum(picture.share for picture in mix.pictures)
+        codes[len(mixes) :, 0] = 1  # the style that all have in common, until a frame is adopted
+        self._codes = codes
+        self._shares = shares
+        sources = [Path(picture.source) for mix in mixes for picture in mix.pictures]
+        self.files = (encoder.path, *(path for path in sources if path.is_file()))
+        self._own: Code | None = None
+        self._wanted = codes[0]
+        self._frames_since = 0
+
+    @classmethod
+    def open(cls, stylizer: Stylizer, text: str | None, *, is_live: bool) -> "AnyStylizer":
+        """With the encoder beside it and the pictures that `--style` names.
+
+        Raises:
+            UsageError: `--style` names none, or one that is not there.
+            EdgeStyleError: as the other steps.
+        """
+        if text is None:
+            raise UsageError(
+                f"'{stylizer.name}' paints in the style of a picture: give it with --style PICTURE"
+            )
+        mixes = parse_styles(text)
+        return cls(stylizer, StyleEncoder.beside(stylizer), mixes, is_live=is_live)
+
+    @property
+    def name(self) -> str:
+        """The network's name: `any`."""
+        return self._stylizer.name
+
+    @property
+    def title(self) -> str:
+        """The first style's name."""
+        return self.styles[0]
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the transformer's file says of itself."""
+        return self._stylizer.spec
+
+    @property
+    def path(self) -> Path:
+        """The transformer's file."""
+        return self._stylizer.path
+
+    @property
+    def precision(self) -> Precision:
+        """Of the transformer's file."""
+        return self._stylizer.precision
+
+    @property
+    def fixed_size_px(self) -> tuple[int, int] | None:
+        """(width, height), if it takes no other size."""
+        return self._stylizer.fixed_size_px
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how it runs."""
+        return self._stylizer.notes
+
+    @property
+    def description(self) -> str:
+        """Files and where they run, for people."""
+        return f"{self._stylizer.description}, styles by {self._encoder.path.name}"
+
+    def adopt(self, picture: Rgb) -> None:
+        """Let the frame's style be that of `picture`, uint8 [H, W, 3], RGB."""
+        self._codes[-1] = self._encoder(picture)
+
+    def __call__(self, frame: Rgb, style: Sequence[float] | None = None) -> Rgb:
+        """Stylize one frame; see `Stylizer`."""
+        return self.finish(self.infer(self.prepare(frame), style), frame)
+
+    def prepare(self, frame: Rgb) -> _Prepared:
+        """First step."""
+        return _Prepared(self._stylizer.prepare(frame), frame)
+
+    def infer(self, prepared: _Prepared, style: Sequence[float] | None = None) -> Any:
+        """Second step: the transformer, with the code that belongs to weights over the styles."""
+        weights = np.zeros(len(self.styles), np.float32)
+        weights[0] = 1
+        if style is not None:
+            weights = np.asarray(style, np.float32)
+        if weights.shape != (len(self.styles),):
+            raise UsageError(f"expected {len(self.styles)} weights, got {list(weights.shape)}")
+        code = weights @ self._codes
+        own_share = 1 - float(weights @ self._shares)
+        if own_share > 1e-4:
+            code += own_share * self._own_code(prepared.frame)
+        return self._stylizer.infer(prepared.values, code)
+
+    def finish(self, inferred: Any, frame: Rgb) -> Rgb:
+        """Last step."""
+        return self._stylizer.finish(inferred, frame)
+
+    def warm_up(self, height_px: int, width_px: int) -> None:
+        """Run once on a grey frame."""
+        self._stylizer.warm_up(height_px, width_px)
+
+    def _own_code(self, frame: Rgb) -> Code:
+        """The frame's own code; of live frames that of the last second or so."""
+        if self._own is None or not self._is_live:
+            self._own = self._wanted = self._encoder(frame)
+            self._frames_since = 0
+        elif self._frames_since >= _LOOKED_UP_EVERY:
+            self._wanted = self._encoder(frame)
+            self._frames_since = 0
+        self._frames_since += 1
+        self._own = self._own + _APPROACH * (self._wanted - self._own)
+        return self._own

@@ -1,0 +1,188 @@
+"""A network for any style becomes two files, which the runtime uses together."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from edge_style import cli
+from edge_style.any_style import AnyStylizer, StyleEncoder
+from edge_style.contract import MAX_IR_VERSION, MAX_OPSET, ModelSpec
+from edge_style.images import write_image
+from edge_style.stylizer import Stylizer
+from edge_style_tools import any_export
+from edge_style_tools.photos import made_photo
+from edge_style_tools.style_codes import code_of, pictures_to_try
+from edge_style_training.checkpoint import Checkpoint, save_checkpoint
+from edge_style_training.networks import build_network
+from edge_style_training.networks.any_style import AnyStyleNet
+from edge_style_training.networks.lapped import LappedUpsample
+
+LEAN = {"width": 16, "coarse_blocks": 1, "coarse_width": 16, "instance_at": [0, 1, 2]}
+NETWORK = {"code": 6, "directions": 2, "hidden": 8, "transformer": LEAN}
+
+
+def any_network() -> AnyStyleNet:
+    """As after some training: styles differ, pictures have contrast."""
+    torch.manual_seed(4)
+    network = build_network("any", NETWORK)
+    assert isinstance(network, AnyStyleNet)
+    encoder = network.encoder
+    with torch.no_grad():
+        pictures = np.stack(pictures_to_try())
+        frames = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
+        encoder.learn_usual(encoder.statistics(encoder.vgg(frames)))
+        nn.init.normal_(encoder.head[2].weight, std=0.2)
+        for _, norm in network.transformer.normalizations():
+            norm.get_parameter("weight")[1:].normal_(std=0.1)
+            norm.get_parameter("bias")[1:].normal_(std=0.1)
+        for layer in network.modules():
+            if isinstance(layer, LappedUpsample):
+                layer.weight.mul_(2)
+    return network.eval()
+
+
+def run_export(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["export", *map(str, arguments)])
+    return int(exit_.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("any") / "any.pth"
+    made = Checkpoint("any", any_network().state_dict(), NETWORK, name="any", training={"seed": 3})
+    save_checkpoint(made, path)
+    return path
+
+
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+@pytest.fixture(scope="module")
+def file(checkpoint: Path) -> Callable[[str], Path]:
+    """The transformer in a precision, exported when first wanted; its encoder lies beside it."""
+
+    def file_of(precision: str) -> Path:
+        folder = checkpoint.parent / precision
+        path = folder / ("any.int8.onnx" if precision == "int8" else "any.onnx")
+        if not folder.exists():
+            folder.mkdir()
+            options = ["--precision", precision, "--output", path]
+            assert run_export(checkpoint, *options) == 0
+        return path
+
+    return file_of
+
+
+def encoder_beside(path: Path) -> Path:
+    return path.with_name(path.name.replace("any", "any.encoder", 1))
+
+
+def expected(photo: Any, code: Any) -> Any:
+    """What the network itself makes of a photo, without export."""
+    frames = torch.from_numpy(photo).permute(2, 0, 1).unsqueeze(0).float()
+    with torch.no_grad():
+        stylized = any_network().transformer(frames, torch.from_numpy(code)[None])[0]
+    height, width = photo.shape[:2]
+    return stylized[:, :height, :width].clamp(0, 255).round().permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize(("precision", "levels"), [("fp32", 0.1), ("fp16", 0.5), ("int8", 2.5)])
+def test_the_two_files_paint_together_what_the_network_paints(
+    file: Callable[[str], Path], precision: str, levels: float, tmp_path: Path
+) -> None:
+    pictures = [made_photo(7, 256, 300), pictures_to_try()[3]]
+    for number, picture in enumerate(pictures):
+        write_image(tmp_path / f"{number}.png", picture)
+    stylizer = Stylizer.load(file(precision), provider="cpu")
+    together = AnyStylizer.open(
+        stylizer, f"{tmp_path / '0.png'},{tmp_path / '1.png'}", is_live=False
+    )
+    photo = made_photo(3, 141, 187)
+    wanted = expected(photo, code_of(any_network().encoder, pictures[0]))
+    got = together(photo).astype(float)
+    assert np.abs(got - wanted).mean() <= levels
+    other = together(photo, (0, 1)).astype(float)
+    assert np.abs(got - other).mean() > 2 * levels, "styles differ by more than files may"
+
+
+def test_what_the_files_say_of_themselves(file: Callable[[str], Path]) -> None:
+    for precision in PRECISIONS:
+        path = file(precision)
+        beside = encoder_beside(path)
+        specs = []
+        for each in (path, beside):
+            model = onnx.load(each)
+            properties = {entry.key: entry.value for entry in model.metadata_props}
+            specs.append(ModelSpec.from_metadata(properties))
+            assert model.ir_version <= MAX_IR_VERSION
+            assert max(entry.version for entry in model.opset_import) <= MAX_OPSET
+            sides = model.graph.input[0].type.tensor_type.shape.dim[1:3]
+            assert [side.dim_param for side in sides] == ["H", "W"]
+        transformer, encoder = specs
+        assert transformer is not None
+        assert encoder is not None
+        assert (transformer.role, encoder.role) == ("transformer", "encoder")
+        assert transformer.code_length == encoder.code_length == 6
+        assert transformer.checkpoint_sha256 == encoder.checkpoint_sha256
+        assert {transformer.precision, encoder.precision} == {precision}
+        assert encoder.scores["export_psnr_db"] > 30
+    types = {node.op_type for node in onnx.load(file("fp32")).graph.node}
+    assert "BatchNormalization" not in types, "what carries no style is folded away"
+    int8 = onnx.load(encoder_beside(file("int8"))).graph.node
+    quantized = [node for node in int8 if node.op_type == "QuantizeLinear"]
+    assert len(quantized) >= 5
+
+
+def test_encoders_take_every_size_without_a_warning(
+    file: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    encoders = [encoder_beside(file(precision)) for precision in PRECISIONS]
+    capfd.readouterr()
+    for path in encoders:
+        encoder = StyleEncoder(path, "cpu")
+        for shape in ((16, 16), (17, 31), (300, 128)):
+            code = encoder._session.run({"image": made_photo(1, *shape)[None]}, "style")
+            assert code.shape == (6,)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_wrong_encoder_is_not_written(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = any_export.encoder_to_onnx
+
+    def wrong(encoder: Any, precision: Any) -> onnx.ModelProto:
+        with torch.no_grad():
+            encoder.head[2].bias += 2
+            model = right(encoder, precision)
+            encoder.head[2].bias -= 2
+        return model
+
+    monkeypatch.setattr(any_export, "encoder_to_onnx", wrong)
+    output = checkpoint.with_name("wrong.onnx")
+    assert run_export(checkpoint, "--precision", "fp32", "--output", output) == 2
+    assert "differs from the network" in capsys.readouterr().err
+    assert not output.with_name("wrong.encoder.onnx").exists()
+
+
+def test_neither_file_is_overwritten_without_being_asked(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "new.encoder.onnx").write_bytes(b"mine")
+    output = ["--precision", "fp32", "--output", tmp_path / "new.onnx"]
+    assert run_export(checkpoint, *output) == 2
+    assert "new.encoder.onnx' exists" in capsys.readouterr().err
+    assert not (tmp_path / "new.onnx").exists()
+    assert run_export(checkpoint, *output, "--force", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["path"].endswith("new.onnx")
+    assert made["encoder"]["path"].endswith("new.encoder.onnx")
+    assert made["encoder"]["model"]["role"] == "encoder"

@@ -1,0 +1,339 @@
+"""The network for any style: codes, its data, its training, and what refinement begins with."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edge_style import cli
+from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
+from edge_style_training.any_data import StyleDataset, changed_colours, made_texture
+from edge_style_training.any_run import DEFAULTS, read_aside, split_pool
+from edge_style_training.any_training import AnyTrainer, needed_layers
+from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_style_training.config import TrainingConfig
+from edge_style_training.data import find_photos
+from edge_style_training.near_copies import near_copies
+from edge_style_training.networks import build_network
+from edge_style_training.networks.any_style import AnyStyleConfig, AnyStyleNet
+from edge_style_training.networks.lean import LeanConfig, LeanNet
+from edge_style_training.trainer import Progress
+from edge_style_training.vgg import LossNetwork
+
+from .conftest import textured
+
+LEAN = {"width": 8, "coarse_blocks": 1, "coarse_width": 8, "instance_at": [0, 1, 2]}
+NETWORK = {"code": 6, "directions": 2, "hidden": 8, "transformer": LEAN}
+TINY = TrainingConfig(
+    **{
+        **DEFAULTS,
+        "network": NETWORK,
+        "steps": 6,
+        "batch_size": 2,
+        "crop_px": 48,
+        "style_px": 48,
+        "validate_every": 3,
+        "checkpoint_every": 3,
+        "validation_photos": 1,
+        "style_warmup_steps": 0,
+        "precision": "fp32",
+    }
+)
+
+
+def detailed(seed: int, height: int = 300, width: int = 360) -> Any:
+    """A picture [H, W, 3] with plenty of corners in it."""
+    draw = np.random.default_rng(seed)
+    picture = np.full((height, width, 3), 128, np.uint8)
+    for _ in range(400):
+        place = draw.integers(0, [width, height])
+        size, colour = draw.integers(4, 40, 2), draw.integers(0, 256, 3).tolist()
+        cv2.rectangle(picture, place.tolist(), (place + size).tolist(), colour, -1)
+    return cv2.GaussianBlur(picture, (3, 3), 0)
+
+
+def pictures(number: int, side: int = 64) -> torch.Tensor:
+    made = [torch.from_numpy(textured(side, side, 20 + n)) for n in range(number)]
+    return torch.stack(made).permute(0, 3, 1, 2).float()
+
+
+def network() -> AnyStyleNet:
+    """With codes that tell styles apart, as after some training."""
+    torch.manual_seed(3)
+    made = build_network("any", NETWORK)
+    assert isinstance(made, AnyStyleNet)
+    with torch.no_grad():
+        made.encoder.learn_usual(made.encoder.statistics(made.encoder.vgg(pictures(4))))
+        for _, norm in made.transformer.normalizations():
+            norm.get_parameter("weight")[1:].normal_()
+    return made.eval()
+
+
+def test_a_code_is_the_pictures_own_and_begins_with_one() -> None:
+    net, styles = network(), pictures(3)
+    with torch.no_grad():
+        codes = net.encoder(styles)
+        alone = net.encoder(styles[1:2])
+    assert codes.shape == (3, 6)
+    assert (codes[:, 0] == 1).all()
+    torch.testing.assert_close(codes[1:2], alone, rtol=1e-2, atol=1e-2)
+    assert float((codes[0] - codes[2]).abs().max()) > 0.01
+
+
+def test_a_codes_network_alone_paints_the_same_and_codes_blend() -> None:
+    net, styles, photo = network(), pictures(2), pictures(1, 48)
+    with torch.no_grad():
+        codes = net.encoder(styles)
+        whole = net(photo, codes[:1])
+        torch.testing.assert_close(net.for_styles([styles[0]])(photo), whole, rtol=1e-3, atol=1e-2)
+        between = net(photo, codes.mean(dim=0, keepdim=True))
+        torch.testing.assert_close(
+            net.for_styles(list(styles))(photo), between, rtol=1e-3, atol=1e-2
+        )
+        assert float((between - whole).abs().mean()) > 0.1
+        both = net(photo.expand(2, -1, -1, -1), codes)
+        torch.testing.assert_close(both[:1], whole, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("wider", [0, 5])
+def test_it_begins_as_the_network_of_one_style_that_it_was_given(wider: int) -> None:
+    torch.manual_seed(9)
+    base = LeanNet(LeanConfig(8, 0, 1, 8, instance_at=(0, 1, 2))).eval()
+    lean = {**LEAN, "coarse_width": 8 + wider}
+    net = AnyStyleNet(AnyStyleConfig(**{**NETWORK, "transformer": lean})).eval()
+    code = torch.eye(6)[:1]
+    photo = pictures(1, 48)
+    with torch.no_grad():
+        assert float((net(photo, code) - base(photo)).abs().mean()) > 1
+        net.begin_with(base)
+        torch.testing.assert_close(net(photo, code), base(photo), rtol=1e-3, atol=1e-2)
+
+
+def test_a_coarse_stage_between_blocks_is_taken_over_too() -> None:
+    base = LeanNet(LeanConfig(8, 2, 1, 8, instance_at=(0, 3, 4)))
+    net = network()
+    net.begin_with(base)
+    stage = base.get_submodule("body.1")
+    torch.testing.assert_close(
+        net.transformer.get_parameter("body.0.down.weight"), stage.get_parameter("down.weight")
+    )
+
+
+def test_styles_of_the_transformer_are_not_settings() -> None:
+    with pytest.raises(ValueError, match="follow from the code"):
+        AnyStyleConfig(transformer={"styles": 3})
+
+
+def test_crops_and_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
+    whole, other = detailed(1), detailed(2)
+    made = {
+        "whole": whole,
+        "other": other,
+        "crop": cv2.resize(whole[40:260, 60:330], None, fx=1.3, fy=1.3),
+        "pale": (whole // 2 + 100).astype(np.uint8),
+        "flat": np.full((80, 80, 3), 7, np.uint8),
+    }
+    paths = {name: tmp_path / f"{name}.png" for name in made}
+    for name, picture in made.items():
+        cv2.imwrite(str(paths[name]), picture)
+    candidates = [paths[name] for name in ("other", "crop", "pale", "flat")]
+    whole_path = paths["whole"]
+    assert near_copies(candidates, [whole_path]) == {
+        paths["crop"]: whole_path,
+        paths["pale"]: whole_path,
+    }
+    assert near_copies(candidates, []) == {}
+
+
+def test_what_is_kept_aside_leaves_the_pool_with_its_copies(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    for seed in range(4):
+        cv2.imwrite(str(one / f"{seed}.png"), detailed(seed))
+    cv2.imwrite(str(two / "again.png"), detailed(2)[20:, 30:])
+    pool, aside, copies = split_pool([one, two], ["2.png"])
+    assert aside == [one / "2.png"]
+    assert copies == {two / "again.png": one / "2.png"}
+    assert [path.name for path in pool] == ["0.png", "1.png", "3.png"]
+    assert len(split_pool([one], [])[1]) == 1, "a fifth at most, but one"
+    with pytest.raises(ContentError, match=r"no missing\.png"):
+        split_pool([one], ["missing.png"])
+
+
+def test_the_list_of_what_is_kept_aside(tmp_path: Path) -> None:
+    file = tmp_path / "aside.txt"
+    file.write_text("# why\n\n a.jpg \nb.png # this too\n")
+    assert read_aside(file) == ("a.jpg", "b.png")
+    file.write_text("# nothing\n")
+    with pytest.raises(UsageError, match="names no picture"):
+        read_aside(file)
+
+
+def test_the_stream_of_styles_can_be_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "style.png"
+    cv2.imwrite(str(path), textured(90, 120, 4))
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    styles, again = (StyleDataset([path], [path, broken], 48, seed) for seed in (0, 0))
+    crops = [styles[number] for number in range(24)]
+    assert all(crop.shape == (3, 48, 48) and crop.dtype == torch.uint8 for crop in crops)
+    assert all(torch.equal(crop, again[number]) for number, crop in enumerate(crops))
+    assert len({crop.numpy().tobytes() for crop in crops}) == 24
+    other = StyleDataset([path], [path], 48, seed=1)
+    assert not torch.equal(crops[0], other[0])
+    with pytest.raises(ContentError):
+        StyleDataset([], [path], 48, 0)
+
+
+def test_hues_turn_and_greys_stay_grey() -> None:
+    import random
+
+    grey = np.full((4, 4, 3), 90, np.uint8)
+    for seed in range(8):
+        changed = changed_colours(grey, random.Random(seed)).astype(int)
+        assert np.ptp(changed.reshape(-1, 3), axis=0).max() == 0, "flat stays flat"
+    red = np.zeros((4, 4, 3), np.uint8)
+    red[..., 0] = 200
+    strongest = {int(changed_colours(red, random.Random(s))[0, 0].argmax()) for s in range(40)}
+    assert strongest == {0, 1, 2}
+    assert made_texture(37, random.Random(0)).shape == (37, 37, 3)
+
+
+class Log(list[Progress]):
+    def __call__(self, progress: Progress) -> None:
+        self.append(progress)
+
+
+@pytest.fixture
+def make_trainer(photo_folder: Path, painting_file: Path, tmp_path: Path) -> Any:
+    torch.manual_seed(7)
+    vgg = LossNetwork(needed_layers(TINY.objective))
+
+    def make(config: TrainingConfig, name: str = "any.pth") -> AnyTrainer:
+        styles = StyleDataset([painting_file], [], config.style_px, config.seed)
+        photos = find_photos(photo_folder)
+        aside = [painting_file]
+        return AnyTrainer(config, vgg, styles, aside, photos, tmp_path / name, workers=0)
+
+    return make
+
+
+def test_training_lowers_the_loss_in_styles_kept_aside(make_trainer: Any, tmp_path: Path) -> None:
+    config = replace(TINY, steps=30, validate_every=10, learning_rate=1e-2, warmup_steps=2)
+    trainer, log = make_trainer(config), Log()
+    trainer.begin(None, 12)
+    best = trainer.run(log)
+    totals = [progress.validation["total"] for progress in log if progress.validation]
+    assert min(totals) < 0.9 * totals[0]
+    assert best.scores["total"] == min(totals)
+    written = load_checkpoint(tmp_path / "any.pth")
+    assert written.architecture == "any"
+    assert isinstance(written.build(), AnyStyleNet)
+    assert not (tmp_path / "any.resume.pth").exists()
+
+
+def test_vgg_is_not_trained_and_the_rest_is(make_trainer: Any) -> None:
+    trainer = make_trainer(TINY)
+    trainer.begin(None, 12)
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    trainer.run(Log())
+    for name, value in trainer.network.named_parameters():
+        assert torch.equal(value, before[name]) == name.startswith("encoder.vgg."), name
+
+
+def test_a_resumed_training_repeats_an_uninterrupted_one(make_trainer: Any) -> None:
+    whole = make_trainer(TINY, "whole.pth")
+    whole.begin(None, 12)
+    expected = whole.run(Log())
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    first = make_trainer(TINY, "halves.pth")
+    first.begin(None, 12)
+    with pytest.raises(KeyboardInterrupt):
+        first.run(stop)
+    second = make_trainer(TINY, "halves.pth")
+    second.resume()
+    assert second.step == 3
+    got = second.run(Log())
+    assert got.step == expected.step
+    for name, value in expected.weights.items():
+        torch.testing.assert_close(got.weights[name], value)
+    with pytest.raises(CheckpointError):
+        second.resume()
+
+
+def test_a_hopeless_training_stops(make_trainer: Any) -> None:
+    trainer = make_trainer(replace(TINY, learning_rate=1e6, steps=40, warmup_steps=0))
+    trainer.begin(None, 12)
+    with pytest.raises(TrainingDivergedError, match="lower --learning-rate"):
+        trainer.run(Log())
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*map(str, arguments)])
+    return int(ended.value.code or 0)
+
+
+def test_the_command_and_a_refinement_of_what_it_made(
+    photo_folder: Path, vgg_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    for seed in range(3):
+        cv2.imwrite(str(pool / f"{seed}.png"), detailed(seed, 120, 150))
+    recipe, aside, output = (tmp_path / name for name in ("any.toml", "aside.txt", "any.pth"))
+    aside.write_text("2.png\n")
+    recipe.write_text(
+        "validation_photos = 1\n[network]\ncode = 6\ndirections = 2\nhidden = 8\n"
+        "[network.transformer]\nwidth = 8\ncoarse_blocks = 1\ncoarse_width = 8\n"
+        "instance_at = [0, 1, 2]\n"
+    )
+    options: list[Any] = ["--content", photo_folder, "--vgg", vgg_file, "--workers", 0]
+    few = ["--steps", 2, "--batch-size", 1, "--crop", 48]
+    arguments = [pool, *options, *few, "--config", recipe, "--aside", aside, "--style-size", 48]
+    assert run("train-any", *arguments, "--output", output, "--from", "starry") == 0
+    errors = capsys.readouterr().err
+    assert "2 pictures to learn from, aside 2.png" in errors
+    made = load_checkpoint(output)
+    assert (made.name, made.architecture, made.step) == ("any", "any", 2)
+    assert run("train-any", *arguments, "--output", output) == 2
+    assert "exists" in capsys.readouterr().err
+
+    painting, mine = pool / "2.png", tmp_path / "mine.pth"
+    few += ["--lr", 1e-7, "--validation-photos", 1]
+    assert run("train", painting, *options, *few, "--from", output, "--output", mine) == 0
+    refined = load_checkpoint(mine)
+    assert refined.architecture == "lean"
+    net = made.build()
+    assert isinstance(net, AnyStyleNet)
+    from edge_style_training.any_training import read_style
+
+    predicted = net.for_styles([read_style(painting)])
+    photo = pictures(1, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(refined.build()(photo), predicted(photo), rtol=1e-2, atol=0.1)
+    # And not by chance: another picture's network is another one.
+    other = net.for_styles([read_style(pool / "0.png")])
+    with torch.no_grad():
+        assert float((other(photo) - predicted(photo)).abs().mean()) > 0.01
+
+
+def test_only_a_single_lean_network_can_be_begun_with(
+    photo_folder: Path, vgg_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong.pth"
+    save_checkpoint(Checkpoint("any", network().state_dict(), NETWORK), wrong)
+    cv2.imwrite(str(tmp_path / "style.png"), textured(90, 90, 1))
+    options: list[Any] = ["--content", photo_folder, "--vgg", vgg_file, "--from", wrong]
+    assert run("train-any", tmp_path, *options, "--output", os.devnull + ".pth") == 2
+    assert "expected a lean network of one style" in capsys.readouterr().err

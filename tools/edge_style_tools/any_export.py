@@ -1,0 +1,189 @@
+"""The second file of a network for any style: the encoder, from a picture to a `style`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import torch
+from torch import Tensor, nn
+
+from edge_style.catalog import encoder_files
+from edge_style.contract import (
+    CHANNELS,
+    HEIGHT_DIM,
+    INPUT_NAME,
+    STYLE_INPUT_NAME,
+    WIDTH_DIM,
+    ModelSpec,
+    Precision,
+)
+from edge_style.errors import ModelError, UsageError
+from edge_style.providers import provider_named
+from edge_style.session import Session
+from edge_style_tools import verify
+from edge_style_tools.export import (
+    ExportReport,
+    ExportSettings,
+    beside,
+    check,
+    choose_output,
+    describe_calibration,
+    difference_scores,
+    export_network,
+    tool_versions,
+)
+from edge_style_tools.folding import halve
+from edge_style_tools.graph import count_operations, tidy
+from edge_style_tools.onnx_export import OPSET, quiet
+from edge_style_tools.photos import made_photo
+from edge_style_tools.quantize import quantize
+from edge_style_tools.sources import NetworkSource
+from edge_style_tools.style_codes import code_of, pictures_to_try
+from edge_style_training.networks.any_style import StyleEncoder
+
+_MIN_SIDE_PX, _MAX_SIDE_PX = 16, 1 << 14
+_PHOTO_PX = (240, 320)
+_PART_PX = 64
+
+
+class _EncoderModule(nn.Module):
+    """The encoder inside the contract: uint8 [1, H, W, 3] to float32 [S]."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image: Tensor) -> Tensor:
+        code: Tensor = self.encoder(image.to(torch.float32).permute(0, 3, 1, 2))
+        return code[0].float()
+
+
+def export_both(
+    source: NetworkSource,
+    settings: ExportSettings,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[ExportReport, ExportReport]:
+    """Write the transformer and, beside it, the encoder of a network for any style.
+
+    Raises:
+        UsageError: one of the files exists and `force` is not set, or a size is to be fixed, which
+            codes know nothing of.
+        EdgeStyleError: as `export.export_network`.
+    """
+    name = settings.credits.name or source.spec.name
+    target = choose_output(settings, name)
+    encoder_settings = replace(settings, output=encoder_files(target)[0])
+    choose_output(encoder_settings, name)
+    transformer = export_network(source, settings, progress)
+    progress("exporting the encoder")
+    return transformer, _export_encoder(source, encoder_settings, transformer.spec)
+
+
+def encoder_to_onnx(encoder: StyleEncoder, precision: Precision) -> onnx.ModelProto:
+    """`encoder` inside the contract, as an ONNX graph without metadata.
+
+    Raises:
+        ModelError: torch cannot export it.
+    """
+    ready: nn.Module = halve(encoder) if precision == "fp16" else encoder
+    sides = [
+        torch.export.Dim(name, min=_MIN_SIDE_PX, max=_MAX_SIDE_PX)
+        for name in (HEIGHT_DIM, WIDTH_DIM)
+    ]
+    try:
+        with quiet():
+            program = torch.onnx.export(
+                _EncoderModule(ready).eval(),
+                (torch.zeros(1, 64, 80, CHANNELS, dtype=torch.uint8),),
+                input_names=[INPUT_NAME],
+                output_names=[STYLE_INPUT_NAME],
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes={"image": {1: sides[0], 2: sides[1]}},
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"torch cannot export this encoder: {reason}") from error
+    if program is None:
+        raise ModelError("torch exported nothing")
+    tidy(program.model)
+    model = ir.serde.serialize_model(program.model)
+    # What shape inference notes of inner values are formulas at best; see `name_dimensions`.
+    del model.graph.value_info[:]
+    for side, side_name in zip(
+        model.graph.input[0].type.tensor_type.shape.dim[1:3], (HEIGHT_DIM, WIDTH_DIM), strict=True
+    ):
+        side.dim_param = side_name
+    return model
+
+
+def _export_encoder(
+    source: NetworkSource, settings: ExportSettings, transformer: ModelSpec
+) -> ExportReport:
+    encoder = source.encoder
+    if encoder is None or settings.output is None:
+        raise UsageError("this network has no style encoder")
+    model = encoder_to_onnx(encoder, settings.precision)
+    pictures = pictures_to_try()
+    calibration: dict[str, object] = {}
+    if settings.precision == "int8":
+        # The ranges of activations show in parts of pictures as well, in an eighth of the time.
+        parts = [picture[:_PART_PX, :_PART_PX] for picture in pictures[::2]]
+        model = quantize(model, parts, settings.quantization)
+        calibration = {**describe_calibration(settings.quantization, len(parts))}
+        calibration["photos"] = "made by the program"
+    spec = ModelSpec(
+        name=transformer.name,
+        architecture=transformer.architecture,
+        precision=settings.precision,
+        role="encoder",
+        licence=transformer.licence,
+        code_length=encoder.code,
+        parameters=sum(weight.numel() for weight in encoder.parameters()),
+        operations=count_operations(model),
+        training=transformer.training,
+        calibration=calibration,
+        checkpoint_sha256=transformer.checkpoint_sha256,
+        tool_versions=tool_versions(),
+    )
+    with beside(settings.output) as partial:
+        onnx.save(model, partial)
+        check(partial)
+        differences = compare_codes(partial, source, settings.providers)
+        verify.require_agreement(differences, settings.precision)
+        spec = replace(
+            spec,
+            scores=difference_scores(differences),
+            verified_providers=tuple(dict.fromkeys(found.provider for found in differences)),
+        )
+        onnx.helper.set_model_props(model, spec.to_metadata())
+        onnx.save(model, partial)
+        check(partial)
+    size = settings.output.stat().st_size
+    return ExportReport(settings.output, "its style encoder", spec, tuple(differences), size)
+
+
+def compare_codes(
+    model: Path, source: NetworkSource, providers: tuple[str, ...] = ("cpu",)
+) -> list[verify.Difference]:
+    """What the file's codes and PyTorch's make of a photo, for every one of `pictures_to_try`.
+
+    A code has no levels, and not all of its numbers matter alike: pictures tell.
+    """
+    encoder, paint = source.encoder, source.reference()
+    if encoder is None:
+        raise UsageError("this network has no style encoder")
+    photo = made_photo(0, *_PHOTO_PX)
+    found = []
+    for name in providers:
+        session = Session(model, provider_named(name))
+        for picture in pictures_to_try():
+            code = session.run({INPUT_NAME: picture[None]}, STYLE_INPUT_NAME)
+            expected = paint(photo, code_of(encoder, picture))
+            got = paint(photo, np.asarray(code, np.float32))
+            found.append(verify.difference(name, got, expected))
+    return found

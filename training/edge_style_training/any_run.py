@@ -1,0 +1,150 @@
+"""What the command `train-any` does around the trainer: chooses pictures, shows progress."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from edge_style.errors import ContentError, UsageError
+from edge_style_training.any_data import StyleDataset
+from edge_style_training.any_training import AnyTrainer, needed_layers
+from edge_style_training.base import find_base
+from edge_style_training.checkpoint import load_checkpoint
+from edge_style_training.config import TrainingConfig
+from edge_style_training.data import find_photos
+from edge_style_training.near_copies import near_copies
+from edge_style_training.networks.lean import LeanNet
+from edge_style_training.run import Reporter, check_output
+from edge_style_training.vgg import load_loss_network
+
+# `style_px` is the side of the crops of styles here.
+DEFAULTS: Mapping[str, Any] = {
+    "architecture": "any",
+    "batch_size": 4,
+    "crop_px": 192,
+    "style_px": 192,
+    "style_layers": ("relu1_2", "relu2_2", "relu3_3"),
+    "style_weight": 10.0,
+    "style_warmup_steps": 150,
+    "learning_rate": 1e-3,
+    "steps": 20_000,
+}
+
+
+def read_aside(path: Path | None) -> tuple[str, ...]:
+    """Names of the pictures to keep aside: a text file with one a line, # begins a comment.
+
+    Raises:
+        UsageError: there is no such file, or no name in it.
+    """
+    if path is None:
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--aside: cannot read {path}: {error}") from error
+    names = tuple(name for name in (line.split("#")[0].strip() for line in lines) if name)
+    if not names:
+        raise UsageError(f"--aside: {path} names no picture")
+    return names
+
+
+def split_pool(
+    folders: Sequence[Path], aside: Sequence[str], number: int = 8
+) -> tuple[list[Path], list[Path], dict[Path, Path]]:
+    """Pictures to learn from, those kept aside, and the copies of these that are left out.
+
+    Args:
+        folders: of pictures.
+        aside: file names in the first folder; if there are none, every so many of its pictures.
+        number: how many to keep aside in that case, but a fifth at most.
+
+    Returns:
+        The pool, those aside, and copy -> which of those aside it shows.
+
+    Raises:
+        ContentError: no such folder, no picture in it, or none of such a name.
+    """
+    pictures = [path for folder in folders for path in find_photos(folder)]
+    first = find_photos(folders[0])
+    if aside:
+        by_name = {path.name: path for path in first}
+        missing = [name for name in aside if name not in by_name]
+        if missing:
+            raise ContentError(f"--aside: there is no {missing[0]} in {folders[0]}")
+        kept = [by_name[name] for name in aside]
+    else:
+        kept = first[:: max(5, len(first) // number)][:number]
+    rest = [path for path in pictures if path not in kept]
+    copies = near_copies(rest, kept)
+    return [path for path in rest if path not in copies], kept, copies
+
+
+def run_any_training(
+    *,
+    styles: Sequence[Path],
+    content: Path,
+    output: Path,
+    vgg: Path | None,
+    settings: Mapping[str, Any],
+    aside: Path | None,
+    workers: int,
+    start_from: str | None,
+    resume: bool,
+    force: bool,
+    log_dir: Path | None,
+) -> None:
+    """Train as the command line says; progress and results go to standard error.
+
+    Raises:
+        EdgeStyleError: whatever cannot be used, before any time is spent on training.
+    """
+    config = TrainingConfig(**{**DEFAULTS, **settings})
+    if config.architecture != "any":
+        raise UsageError(f"train-any trains the architecture any, not {config.architecture}")
+    check_output(output, resume=resume, force=force)
+    base = _base(start_from)
+    pool, kept, copies = split_pool(styles, read_aside(aside))
+    photos = find_photos(content)
+    network = load_loss_network(vgg, needed_layers(config.objective))
+    console = Console(stderr=True)
+    for copy, original in copies.items():
+        console.print(f"left out: {copy} shows what {original.name} does, which is kept aside")
+    console.print(
+        f"{len(pool)} pictures to learn from, aside {', '.join(path.name for path in kept)}"
+    )
+    dataset = StyleDataset(pool, photos, config.style_px, config.seed)
+    trainer = AnyTrainer(config, network, dataset, kept, photos, output, workers=workers)
+    if resume:
+        trainer.resume()
+    elif trainer.resume_path.exists() and not force:
+        raise UsageError(
+            f"{trainer.resume_path} holds an interrupted training: --resume goes on with it, "
+            "--force starts anew"
+        )
+    else:
+        trainer.begin(base)
+    console.print(
+        f"any on {trainer.device} in {trainer.precision}, {len(photos):,} photos, "
+        f"step {trainer.step:,} of {config.steps:,}"
+    )
+    with ExitStack() as stack:
+        reporter = Reporter(console, log_dir, stack)
+        reporter.start(trainer.step, config.steps)
+        best = trainer.run(reporter)
+    console.print(
+        f"{output}: best at step {best.step:,}, total loss {best.scores['total']:,.0f} in styles "
+        f"kept aside (content {best.scores['content']:,.0f}, style {best.scores['style']:,.0f})\n"
+        f"next: edge-style export {output}"
+    )
+
+
+def _base(name: str | None) -> LeanNet | None:
+    if name is None:
+        return None
+    network = load_checkpoint(find_base(name)).build()
+    if not isinstance(network, LeanNet) or network.config.styles != 1:
+        raise UsageError(f"--from {name}: expected a lean network of one style")
+    return network

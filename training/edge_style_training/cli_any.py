@@ -1,0 +1,104 @@
+"""The command `train-any`. Imports PyTorch only when it runs, so that `--help` is quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_style.errors import UsageError
+from edge_style_training.cli import read_settings, require_training_packages
+
+
+def train_any(
+    styles: Annotated[
+        list[Path],
+        typer.Argument(metavar="STYLES...", help="Folders of pictures to learn styles from."),
+    ],
+    content: Annotated[
+        Path, typer.Option(help="Folder of photos to learn on, nested as you like.", metavar="DIR")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Checkpoint to write, such as any.pth.")
+    ],
+    aside: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Text file with the names of pictures in the first folder to keep aside for "
+            "validation, with every copy and crop of them; up to eight if omitted.",
+        ),
+    ] = None,
+    vgg: Annotated[
+        Path | None,
+        typer.Option(
+            help="VGG16 weights (.safetensors, .pth); fetched from torchvision if omitted."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML recipe; options given here overrule it.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Photos a step, each in a style of its own.")
+    ] = None,
+    crop_px: Annotated[
+        int | None, typer.Option("--crop", help="Side of the crops, pixels.")
+    ] = None,
+    style_px: Annotated[
+        int | None, typer.Option("--style-size", help="Side of the crops of styles, pixels.")
+    ] = None,
+    style_weight: Annotated[float | None, typer.Option(help="Of the style loss.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--lr", "--learning-rate", help="Peak learning rate of Adam.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, crops and styles.")] = None,
+    validate_every: Annotated[int | None, typer.Option(help="Steps between validations.")] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that read photos.", min=0)] = 2,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="base|STYLE|CHECKPOINT",
+            help="Begin with the weights of a network of one style, as far as they fit.",
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted training.")] = False,
+    force: Annotated[bool, typer.Option(help="Overwrite OUTPUT.")] = False,
+    log_dir: Annotated[
+        Path | None, typer.Option(help="Write TensorBoard scalars and pictures here.")
+    ] = None,
+) -> None:
+    """Train a network that paints in the style of any picture (Ghiasi et al. 2017)."""
+    if resume and force:
+        raise UsageError("--resume goes on with a training, --force starts anew: give one of them")
+    require_training_packages("train-any")
+    # Heavy: PyTorch and all that stands on it.
+    from edge_style_training.any_run import run_any_training
+
+    overrides = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "crop_px": crop_px,
+        "style_px": style_px,
+        "style_weight": style_weight,
+        "learning_rate": learning_rate,
+        "precision": precision,
+        "seed": seed,
+        "validate_every": validate_every,
+        "checkpoint_every": checkpoint_every,
+    }
+    run_any_training(
+        styles=styles,
+        content=content,
+        output=output,
+        vgg=vgg,
+        settings=read_settings(config, overrides),
+        aside=aside,
+        workers=workers,
+        start_from=start_from,
+        resume=resume,
+        force=force,
+        log_dir=log_dir,
+    )

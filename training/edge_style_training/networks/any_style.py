@@ -1,0 +1,204 @@
+"""Any picture as the style: a lean network of many styles, and what predicts its style weights.
+
+Ghiasi et al. 2017 (arXiv 1705.06830) predict all scales and shifts of a many-style network from a
+picture of the style. Here they go by way of a short code: the transformer is a lean network whose
+`style` input are the code's numbers, so that its scales and shifts are linear in the code, codes
+blend as styles do, and the model contract stays as it is. The first number is always 1: what goes
+with it is what all styles have in common.
+
+The encoder looks at the picture with the first layers of VGG, which are not trained: a style is
+what their activations have as statistics, and a small pool of pictures teaches no better ones.
+Means, deviations, and deviations along random directions, more than a thousand numbers that go
+together in many ways, are turned into as many independent ones as a code has (principal components
+of the styles in the training). A trained head corrects these, and the transformer learns what they
+mean.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edge_style_training.networks.lean import CoarseStage, LeanConfig, LeanNet
+from edge_style_training.vgg import LossNetwork
+
+ENCODER_LAYERS = ("relu1_2", "relu2_2", "relu3_1")
+# Short side at which pictures of styles are looked at, in training and at run time.
+STYLE_PX = 256
+
+_WIDTHS = {"relu1_2": 64, "relu2_2": 128, "relu3_1": 256}
+_SMALLEST_DEVIATION = 1e-3
+# Of a component's variance, where a statistic's is one: what is below is not blown up.
+_SMALLEST_VARIANCE = 0.3
+# Of a component, in deviations: what is beyond says no more.
+_MOST_UNUSUAL = 4.0
+
+# Instance normalizations carry the style, at no cost; those at the end of a residual block are
+# fixed and fold away, so that the int8 sum stays whole. The stem's has to be one: what it gives
+# reaches the head directly, colours and details of the photo, and a fixed one would cost as much.
+_TRANSFORMER = LeanConfig(
+    blocks=0, coarse_blocks=4, coarse_width=64, instance_at=(0, 1, 2, 4, 6, 8), border_px=24
+)
+
+
+@dataclass(frozen=True)
+class AnyStyleConfig:
+    """Settings of the network for any style.
+
+    Attributes:
+        code: numbers of a code, the first of which is always 1.
+        directions: of the activations of a layer, along which deviations are measured, beside those
+            of single channels; at relu1_2, twice as many a layer on.
+        hidden: width of the head.
+        transformer: settings of the lean network; those about styles follow from the rest.
+    """
+
+    code: int = 64
+    directions: int = 32
+    hidden: int = 128
+    transformer: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.code < 2 or min(self.directions, self.hidden) < 1:
+            raise ValueError("code should be at least 2, directions and hidden at least 1")
+        if {"styles", "styled_at"} & set(self.transformer):
+            raise ValueError("styles and styled_at of the transformer follow from the code")
+
+    @property
+    def lean(self) -> LeanConfig:
+        """Settings of the transformer as a network of many styles."""
+        given = dict(self.transformer)
+        if "instance_at" in given:
+            given["instance_at"] = tuple(given["instance_at"])
+        settings = {**vars(_TRANSFORMER), **given}
+        styled_at = settings["instance_at"] if settings["norm"] != "instance" else None
+        return LeanConfig(**{**settings, "styles": self.code, "styled_at": styled_at})
+
+
+class StyleEncoder(nn.Module):
+    """Pictures of styles [N, 3, H, W], RGB, 0..255, to codes [N, S]."""
+
+    def __init__(self, config: AnyStyleConfig) -> None:
+        super().__init__()
+        self.code = config.code
+        self.vgg = LossNetwork(ENCODER_LAYERS)
+        numbers = 0
+        for depth, (layer, width) in enumerate(_WIDTHS.items()):
+            directions = config.directions << depth
+            self.register_buffer(f"directions_{layer}", torch.randn(directions, width) / width**0.5)
+            numbers += 2 * width + directions
+        # See `learn_usual`.
+        self.register_buffer("usual", torch.zeros(numbers))
+        self.register_buffer("components", torch.zeros(numbers, config.code - 1))
+        last = nn.Linear(config.hidden, config.code - 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        first = nn.Linear(config.code - 1, config.hidden)
+        self.head = nn.Sequential(first, nn.ReLU(), last)
+
+    def statistics(self, activations: Mapping[str, Tensor]) -> Tensor:
+        """Means and deviations of `ENCODER_LAYERS`' activations [N, C, H, W] as [N, F], float32."""
+        found = []
+        for layer in ENCODER_LAYERS:
+            x = activations[layer].float().flatten(2)
+            mean = x.mean(dim=2)
+            centred = x - mean.unsqueeze(2)
+            covariance = centred @ centred.transpose(1, 2) / x.shape[2]
+            directions = self.get_buffer(f"directions_{layer}")
+            along = ((directions @ covariance) * directions).sum(dim=2)
+            own = covariance.diagonal(dim1=1, dim2=2)
+            # A root has no finite slope at zero, where a flat picture has its variances.
+            found += [mean, (own.clamp_min(0) + 1).sqrt(), (along.clamp_min(0) + 1).sqrt()]
+        return torch.cat(found, dim=1)
+
+    @torch.no_grad()
+    def learn_usual(self, statistics: Tensor) -> None:
+        """Learn from `statistics` [N, F] of many styles what is usual and in what they differ."""
+        deviation, mean = torch.std_mean(statistics, dim=0, correction=0)
+        deviation = deviation.clamp_min(_SMALLEST_DEVIATION)
+        _, values, directions = torch.linalg.svd((statistics - mean) / deviation, False)
+        number = min(self.code - 1, len(values))
+        spread = (values[:number].square() / len(statistics) + _SMALLEST_VARIANCE).sqrt()
+        components = directions[:number].T / spread / deviation[:, None]
+        self.get_buffer("usual").copy_(mean)
+        self.get_buffer("components").zero_()[:, :number] = components
+
+    def code_of(self, activations: Mapping[str, Tensor]) -> Tensor:
+        """Codes [N, S] of pictures whose activations at `ENCODER_LAYERS` are known."""
+        unusual = self.statistics(activations) - self.get_buffer("usual")
+        independent = unusual @ self.get_buffer("components")
+        independent = independent.clamp(-_MOST_UNUSUAL, _MOST_UNUSUAL)
+        code: Tensor = independent + self.head(independent)
+        return torch.cat([torch.ones_like(code[:, :1]), code], dim=1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.code_of(self.vgg(pictures))
+
+
+class AnyStyleNet(nn.Module):
+    """The encoder and the transformer."""
+
+    stride_px = LeanNet.stride_px
+
+    def __init__(self, config: AnyStyleConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = StyleEncoder(config)
+        self.transformer = LeanNet(config.lean)
+        with torch.no_grad():
+            for _, norm in self.transformer.normalizations():
+                # Beside what is common to all styles, each begins with a little of its own.
+                for kind in ("weight", "bias"):
+                    norm.get_parameter(kind)[1:].normal_(std=0.01)
+
+    def forward(self, frames: Tensor, code: Tensor) -> Tensor:
+        """Stylize frames [N, 3, H, W] with codes [N, S] or [1, S]; see `LeanNet.forward`."""
+        y: Tensor = self.transformer(frames, code)
+        return y
+
+    @torch.no_grad()
+    def begin_with(self, base: LeanNet) -> None:
+        """Take over what fits of a network of one style; all styles look like it then.
+
+        Weights of the same name are copied as far as both reach. What is wider here adds nothing
+        to what was there: its weights towards the old channels are zero.
+        """
+        theirs = base.state_dict()
+        their_stage, own_stage = (_coarse_stage(net) for net in (base, self.transformer))
+        for name, own in self.transformer.named_parameters():
+            common = theirs.get(name.replace(own_stage, their_stage, 1))
+            if common is None:
+                continue
+            is_styled = own.dim() == 2 and common.dim() == 1
+            target = own[0] if is_styled else own
+            if common.dim() != target.dim():
+                continue
+            overlap = tuple(
+                slice(min(sides)) for sides in zip(common.shape, target.shape, strict=True)
+            )
+            if target.dim() == 4:
+                target[overlap[0], overlap[1].stop :] = 0
+            elif target.dim() > 4:  # a lapped head's: out, factor, factor, in, 3, 3
+                target[overlap[0], :, :, overlap[3].stop :] = 0
+            target[overlap] = common[overlap]
+
+    @torch.no_grad()
+    def for_styles(self, pictures: Sequence[Tensor]) -> LeanNet:
+        """A network of one style, the mean of those of `pictures`, each [3, H, W], RGB, 0..255."""
+        codes = [self.encoder(picture.unsqueeze(0))[0] for picture in pictures]
+        return self.transformer.blended(torch.stack(codes).mean(dim=0))
+
+
+def single_style_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of `AnyStyleNet.for_styles`' network, of those of the network for any style."""
+    return {**vars(AnyStyleConfig(**settings).lean), "styles": 1, "styled_at": None}
+
+
+def _coarse_stage(network: LeanNet) -> str:
+    """What the names of the coarse stage's weights begin with."""
+    return next(
+        (f"{name}." for name, module in network.named_modules() if isinstance(module, CoarseStage)),
+        "body.",
+    )
