@@ -132,7 +132,7 @@ def test_the_documented_example_runs(models, tmp_path, monkeypatch, read_example
 
 def test_script_is_installed():
     scripts = importlib.metadata.entry_points(group="console_scripts", name="edge-style")
-    assert {script.value for script in scripts} == {"edge_style.cli:main"}
+    assert {script.value for script in scripts} == {"edge_style.__main__:main"}
 
 
 def test_a_system_without_opencvs_libraries_is_told_which(

@@ -103,8 +103,8 @@ def test_a_codes_network_alone_paints_the_same_and_codes_blend() -> None:
 @pytest.mark.parametrize("wider", [0, 5])
 def test_it_begins_as_the_network_of_one_style_that_it_was_given(wider: int) -> None:
     torch.manual_seed(9)
-    base = LeanNet(LeanConfig(8, 0, 1, 8, instance_at=(0, 1, 2))).eval()
-    lean = {**LEAN, "coarse_width": 8 + wider}
+    lean = {**LEAN, "coarse_width": 8 + wider, "border_px": 16}
+    base = LeanNet(LeanConfig(8, 0, 1, 8, instance_at=(0, 1, 2), border_px=16)).eval()
     net = AnyStyleNet(AnyStyleConfig(**{**NETWORK, "transformer": lean})).eval()
     code = torch.eye(6)[:1]
     photo = pictures(1, 48)
