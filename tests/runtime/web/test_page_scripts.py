@@ -35,8 +35,8 @@ def test_the_benchmark_counts_frames_that_were_shown(chromium: str) -> None:
     assert result["backend"].startswith("WebAssembly fp32")
     assert result["file"].startswith("models/negative-")
     assert result["frames"] >= 3
-    # A second was watched, or as long as three frames take; the sample has 60 frames a second.
-    assert 0 < result["fps"] < 63
+    # A second was watched, or as long as three frames take; the sample has 30 frames a second.
+    assert 0 < result["fps"] < 33
     assert (result["frames"] - 1) / result["fps"] >= 1 - 0.05
     assert 0 < result["infer_ms"] < 1000 / result["fps"]
 

@@ -176,17 +176,16 @@ export class Player {
     this.#isBusy = true;
     this.#newestMs = null;
     const wish = this.#asked;
-    const sidePx = this.#sidePx ?? (source.isStill ? null : this.#pace.sidePx);
-    const size = networkSize(source.size, sidePx);
     let frame;
     try {
-      frame = await source.grab(size);
+      frame = await source.grab();
     } catch {
       this.#isBusy = false; // a source that was just closed, or is between two frames
       return;
     }
-    this.#sent = size;
-    this.#send({ kind: "frame", frame, size, view, wish, capturedMs }, [frame]);
+    const sidePx = this.#sidePx ?? (source.isStill ? null : this.#pace.sidePx);
+    this.#sent = networkSize(source.size, sidePx);
+    this.#send({ kind: "frame", frame, size: this.#sent, view, wish, capturedMs }, [frame]);
   }
 
   #send(message: ToWorker, transfer: Transferable[] = []): void {

@@ -5,7 +5,6 @@
  * in power-saving mode refuse to start a video by themselves, and no codec is known to all.
  */
 
-import type { Size } from "../shared/messages.ts";
 import { panView } from "./pan-path.ts";
 import type { OnFrame, Source } from "./source.ts";
 
@@ -14,8 +13,7 @@ export const SAMPLE_URL = "sample.jpg";
 
 const SIZE = { width: 640, height: 480 };
 const ROUND_MS = 8000;
-/** As screens show: the sample is not what holds a quick network back. */
-const FRAME_MS = 1000 / 60;
+const FRAME_MS = 1000 / 30;
 
 export class SampleSource implements Source {
   readonly kind = "sample";
@@ -24,7 +22,6 @@ export class SampleSource implements Source {
   /** Where the visitor asked for less motion, the view stands still. */
   readonly isStill: boolean;
   readonly #photo: ImageBitmap;
-  readonly #canvas = new OffscreenCanvas(SIZE.width, SIZE.height);
   readonly #startMs = performance.now();
   #timer = 0;
 
@@ -44,19 +41,13 @@ export class SampleSource implements Source {
     return new SampleSource(photo, isStill, onFrame);
   }
 
-  /** Drawn at the size of its use, so that it is scaled once and not twice. */
-  grab({ width, height }: Size): Promise<ImageBitmap> {
+  grab(): Promise<ImageBitmap> {
     const turn = this.isStill ? 0.2 : (performance.now() - this.#startMs) / ROUND_MS;
-    const view = panView(turn % 1, this.#photo, SIZE);
-    const canvas = this.#canvas;
+    const { x, y, width, height } = panView(turn % 1, this.#photo, SIZE);
+    const canvas = new OffscreenCanvas(SIZE.width, SIZE.height);
     const context = canvas.getContext("2d", { alpha: false });
-    if (!context) return createImageBitmap(this.#photo, view.x, view.y, view.width, view.height);
-    if (canvas.width !== width || canvas.height !== height) {
-      canvas.width = width;
-      canvas.height = height;
-    }
-    context.imageSmoothingQuality = "medium";
-    context.drawImage(this.#photo, view.x, view.y, view.width, view.height, 0, 0, width, height);
+    if (!context) return createImageBitmap(this.#photo, x, y, width, height);
+    context.drawImage(this.#photo, x, y, width, height, 0, 0, SIZE.width, SIZE.height);
     return Promise.resolve(canvas.transferToImageBitmap());
   }
 

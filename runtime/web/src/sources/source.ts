@@ -1,7 +1,5 @@
 /** Where frames come from. */
 
-import type { Size } from "../shared/messages.ts";
-
 export type SourceKind = "sample" | "camera" | "clip" | "picture";
 
 export interface Source {
@@ -12,12 +10,8 @@ export interface Source {
   readonly isSelfie: boolean;
   /** Whether it is one frame that never changes. */
   readonly isStill: boolean;
-  /**
-   * The newest frame. Who asks for it closes it, or hands it over.
-   *
-   * @param wanted size at which it will be used: a frame that is drawn for it needs no more.
-   */
-  grab(wanted: Size): Promise<VideoFrame | ImageBitmap>;
+  /** The newest frame. Who asks for it closes it, or hands it over. */
+  grab(): Promise<VideoFrame | ImageBitmap>;
   close(): void;
 }
 
