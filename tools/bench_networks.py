@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of checkpoints, files")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--only", action="append", choices=list(CANDIDATES), help="repeatable")
-    parser.add_argument("--no-timing", action="store_true", help="train and export only")
+    parser.add_argument("--no-timing", action="store_true", help="losses only")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     names = options.only or list(CANDIDATES)
@@ -115,10 +115,10 @@ def main() -> None:
     for name in trained:
         for precision in PRECISIONS:
             export(options.output / f"{name}.pth", precision, options.content)
-    if not options.no_timing:
-        print(table(trained, options.output, time(trained, options.output)))
-        for name in sorted(set(names) - set(trained)):
-            print(f"\n`{name}` ({CANDIDATES[name].what}) did not come to an end, see above.")
+    times_ms = {} if options.no_timing else time(trained, options.output)
+    print(table(trained, options.output, times_ms))
+    for name in sorted(set(names) - set(trained)):
+        print(f"\n`{name}` ({CANDIDATES[name].what}) did not come to an end, see above.")
 
 
 def train(name: str, options: argparse.Namespace) -> None:

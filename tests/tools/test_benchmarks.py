@@ -105,6 +105,16 @@ def machine_and(*results: dict[str, Any]) -> dict[str, Any]:
     return {"results": results, "machine": describe() | {"versions": {"onnxruntime": "1.32.0"}}}
 
 
+def test_all_shipped_files_are_measured_from_any_folder(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    bench_all = importlib.import_module("bench_all")
+    wanted = {path.name for path in (ROOT / "exported").iterdir() if path.suffix == ".onnx"}
+    for folder in (ROOT, tmp_path):
+        monkeypatch.chdir(folder)
+        assert {path.name for path in bench_all._shipped()} == wanted
+    assert len(wanted) > 2
+
+
 def test_the_file_has_a_table_per_size_and_says_what_is_missing(report_file):
     report = machine_and(
         result("slow", 90.0, (64, 48)),

@@ -301,6 +301,12 @@ def test_the_command_and_a_refinement_of_what_it_made(
     options: list[Any] = ["--content", photo_folder, "--vgg", vgg_file, "--workers", 0]
     few = ["--steps", 2, "--batch-size", 1, "--crop", 48]
     arguments = [pool, *options, *few, "--config", recipe, "--aside", aside, "--style-size", 48]
+    sensible = recipe.read_text()
+    recipe.write_text("grid_weight = 3000.0\n" + sensible)
+    assert run("train-any", *arguments, "--output", output) == 2
+    assert "grid_weight" in capsys.readouterr().err
+    assert not output.exists()
+    recipe.write_text(sensible)
     assert run("train-any", *arguments, "--output", output, "--from", "starry") == 0
     errors = capsys.readouterr().err
     assert "2 pictures to learn from, aside 2.png" in errors

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +19,7 @@ from edge_style.contract import (
     ModelSpec,
     Precision,
 )
-from edge_style.errors import ModelError, UsageError
+from edge_style.errors import UsageError
 from edge_style.providers import provider_named
 from edge_style.session import Session
 from edge_style_tools import verify
@@ -36,15 +35,14 @@ from edge_style_tools.export import (
     tool_versions,
 )
 from edge_style_tools.folding import halve
-from edge_style_tools.graph import count_operations, tidy
-from edge_style_tools.onnx_export import OPSET, quiet
+from edge_style_tools.graph import count_operations
+from edge_style_tools.onnx_export import dynamic_sides, run_exporter
 from edge_style_tools.photos import made_photo
 from edge_style_tools.quantize import quantize
 from edge_style_tools.sources import NetworkSource
 from edge_style_tools.style_codes import code_of, pictures_to_try
 from edge_style_training.networks.any_style import StyleEncoder
 
-_MIN_SIDE_PX, _MAX_SIDE_PX = 16, 1 << 14
 _PHOTO_PX = (240, 320)
 _PART_PX = 64
 
@@ -89,29 +87,12 @@ def encoder_to_onnx(encoder: StyleEncoder, precision: Precision) -> onnx.ModelPr
         ModelError: torch cannot export it.
     """
     ready: nn.Module = halve(encoder) if precision == "fp16" else encoder
-    sides = [
-        torch.export.Dim(name, min=_MIN_SIDE_PX, max=_MAX_SIDE_PX)
-        for name in (HEIGHT_DIM, WIDTH_DIM)
-    ]
-    try:
-        with quiet():
-            program = torch.onnx.export(
-                _EncoderModule(ready).eval(),
-                (torch.zeros(1, 64, 80, CHANNELS, dtype=torch.uint8),),
-                input_names=[INPUT_NAME],
-                output_names=[STYLE_INPUT_NAME],
-                opset_version=OPSET,
-                dynamo=True,
-                dynamic_shapes={"image": {1: sides[0], 2: sides[1]}},
-                verbose=False,
-            )
-    except torch.onnx.OnnxExporterError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"torch cannot export this encoder: {reason}") from error
-    if program is None:
-        raise ModelError("torch exported nothing")
-    tidy(program.model)
-    model = ir.serde.serialize_model(program.model)
+    model = run_exporter(
+        _EncoderModule(ready).eval(),
+        (torch.zeros(1, 64, 80, CHANNELS, dtype=torch.uint8),),
+        ([INPUT_NAME], [STYLE_INPUT_NAME]),
+        {"image": dynamic_sides()},
+    )
     # What shape inference notes of inner values are formulas at best; see `name_dimensions`.
     del model.graph.value_info[:]
     for side, side_name in zip(

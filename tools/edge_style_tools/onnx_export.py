@@ -77,22 +77,48 @@ def _export(module: nn.Module, size: tuple[int, int] | None, styles: int) -> onn
     if styles > 1:
         example += (torch.full((styles,), 1 / styles),)
         input_names.append(STYLE_INPUT_NAME)
-    dynamic: dict[str, Any] | None = None
+    dynamic: dict[str, dict[int, Any] | None] | None = None
     if size is None:
-        sides = [
-            torch.export.Dim(name, min=_MIN_SIDE_PX, max=_MAX_SIDE_PX)
-            for name in (HEIGHT_DIM, WIDTH_DIM)
-        ]
-        dynamic = {"image": {1: sides[0], 2: sides[1]}}
-        if styles > 1:
-            dynamic["style"] = None
+        dynamic = {"image": dynamic_sides(), **({"style": None} if styles > 1 else {})}
+    model = run_exporter(module, example, (input_names, [OUTPUT_NAME]), dynamic)
+    name_dimensions(model)
+    return model
+
+
+def dynamic_sides() -> dict[int, Any]:
+    """Height and width of frames [1, H, W, 3] as torch's exporter wants them to be dynamic."""
+    names = {1: HEIGHT_DIM, 2: WIDTH_DIM}
+    return {
+        dimension: torch.export.Dim(name, min=_MIN_SIDE_PX, max=_MAX_SIDE_PX)
+        for dimension, name in names.items()
+    }
+
+
+def run_exporter(
+    module: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    names: tuple[list[str], list[str]],
+    dynamic: dict[str, dict[int, Any] | None] | None,
+) -> onnx.ModelProto:
+    """What torch's exporter makes of `module`, tidied.
+
+    Args:
+        module: in evaluation mode.
+        example: inputs.
+        names: of inputs, and of outputs.
+        dynamic: input of the module -> its dynamic dimensions.
+
+    Raises:
+        ModelError: torch cannot export it.
+    """
+    input_names, output_names = names
     try:
         with quiet():
             program = torch.onnx.export(
                 module,
                 example,
                 input_names=input_names,
-                output_names=[OUTPUT_NAME],
+                output_names=output_names,
                 opset_version=OPSET,
                 dynamo=True,
                 dynamic_shapes=dynamic,
@@ -105,9 +131,7 @@ def _export(module: nn.Module, size: tuple[int, int] | None, styles: int) -> onn
     if program is None:
         raise ModelError("torch exported nothing")
     tidy(program.model)
-    model = ir.serde.serialize_model(program.model)
-    name_dimensions(model)
-    return model
+    return ir.serde.serialize_model(program.model)
 
 
 def _std_mean(

@@ -16,6 +16,7 @@ from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
 from edge_style_training.near_copies import near_copies
 from edge_style_training.networks.lean import LeanNet
+from edge_style_training.resuming import ensure_none
 from edge_style_training.run import Reporter, check_output
 from edge_style_training.vgg import load_loss_network
 
@@ -31,6 +32,10 @@ DEFAULTS: Mapping[str, Any] = {
     "learning_rate": 1e-3,
     "steps": 20_000,
 }
+
+
+# Losses of `train` that this training does not have; silently without them would be worse.
+_OF_ONE_STYLE = ("tv_weight", "consistency_weight", "grid_weight")
 
 
 def read_aside(path: Path | None) -> tuple[str, ...]:
@@ -104,6 +109,9 @@ def run_any_training(
     config = TrainingConfig(**{**DEFAULTS, **settings})
     if config.architecture != "any":
         raise UsageError(f"train-any trains the architecture any, not {config.architecture}")
+    for name in _OF_ONE_STYLE:
+        if getattr(config, name):
+            raise UsageError(f"train-any has no {name}: leave it out of the recipe")
     check_output(output, resume=resume, force=force)
     base = _base(start_from)
     pool, kept, copies = split_pool(styles, read_aside(aside))
@@ -119,12 +127,9 @@ def run_any_training(
     trainer = AnyTrainer(config, network, dataset, kept, photos, output, workers=workers)
     if resume:
         trainer.resume()
-    elif trainer.resume_path.exists() and not force:
-        raise UsageError(
-            f"{trainer.resume_path} holds an interrupted training: --resume goes on with it, "
-            "--force starts anew"
-        )
     else:
+        if not force:
+            ensure_none(trainer.resume_path)
         trainer.begin(base)
     console.print(
         f"any on {trainer.device} in {trainer.precision}, {len(photos):,} photos, "

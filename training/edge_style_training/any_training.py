@@ -20,7 +20,6 @@ from edge_style.images import read_image
 from edge_style_training.any_data import StyleDataset
 from edge_style_training.checkpoint import (
     Checkpoint,
-    load_tensors,
     save_atomically,
     save_checkpoint,
 )
@@ -30,10 +29,11 @@ from edge_style_training.losses import Objective, PerceptualLoss, gram_matrix
 from edge_style_training.networks import build_network
 from edge_style_training.networks.any_style import ENCODER_LAYERS, STYLE_PX, AnyStyleNet
 from edge_style_training.networks.lean import LeanNet
+from edge_style_training.resuming import best_of, read_state
 from edge_style_training.schedule import learning_rate_at
 from edge_style_training.trainer import Progress, resolve_precision
 from edge_style_training.validation import hold_out, read_crops
-from edge_style_training.vgg import LossNetwork
+from edge_style_training.vgg import LossNetwork, in_bfloat16
 
 _RESUME_FORMAT = "edge-style-any-1"
 _REPORT_EVERY = 10
@@ -105,7 +105,7 @@ class AnyTrainer:
         own.load_state_dict({key: loss_network.state_dict()[key] for key in own.state_dict()})
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
         self.vgg = loss_network.to(self.device)
-        self.half = self._half(loss_network)
+        self.half = loss_network if self.precision == "fp32" else in_bfloat16(loss_network)
         trained = [weight for weight in self.network.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
         self.held_out, rest = hold_out(photos, config.validation_photos)
@@ -118,16 +118,6 @@ class AnyTrainer:
         self.start_content: float | None = None
         # What a style costs a photo that is left as it is, as a rule; learned with what is usual.
         self.usual_cost = 1.0
-
-    def _half(self, network: LossNetwork) -> LossNetwork:
-        """VGG in the precision that training computes in; see `Trainer`."""
-        if self.precision == "fp32":
-            return network
-        half = LossNetwork(network.layers).to(self.device)
-        half.load_state_dict(network.state_dict())
-        half.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
-        half.register_buffer("mean", network.get_buffer("mean"), persistent=False)
-        return half
 
     @property
     def resume_path(self) -> Path:
@@ -206,18 +196,7 @@ class AnyTrainer:
         Raises:
             CheckpointError: nothing to resume, damaged, or of other settings.
         """
-        state = load_tensors(self.resume_path)
-        if not isinstance(state, dict) or state.get("format") != _RESUME_FORMAT:
-            raise CheckpointError(f"{self.resume_path} holds no training to resume")
-        came, wanted = state["config"], self.config.as_dict()
-        free = {"validate_every", "checkpoint_every"}
-        differing = [key for key in wanted if key not in free and wanted[key] != came.get(key)]
-        if differing:
-            key = differing[0]
-            raise CheckpointError(
-                f"{self.resume_path} was trained with {key} = {came.get(key)!r}, not "
-                f"{wanted[key]!r}: give the same settings, or train anew without --resume"
-            )
+        state = read_state(self.resume_path, _RESUME_FORMAT, self.config.as_dict())
         self.network.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name in ("step", "best_total", "start_content", "usual_cost"):
@@ -310,11 +289,6 @@ class AnyTrainer:
         return replace(progress, validation=sums, pictures=torch.cat(pictures))
 
     def _save(self) -> None:
-        best = self.best and {
-            "weights": dict(self.best.weights),
-            "step": self.best.step,
-            "scores": dict(self.best.scores),
-        }
         state: dict[str, Any] = {
             "format": _RESUME_FORMAT,
             "config": self.config.as_dict(),
@@ -324,7 +298,7 @@ class AnyTrainer:
             "start_content": self.start_content,
             "best_total": self.best_total,
             "usual_cost": self.usual_cost,
-            "best": best,
+            "best": best_of(self.best),
         }
         save_atomically(state, self.resume_path)
 

@@ -25,6 +25,7 @@ from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, resize_short_side, to_tensor
 from edge_style_training.networks.any_style import STYLE_PX
+from edge_style_training.resuming import ensure_none
 from edge_style_training.vgg import load_loss_network
 
 if TYPE_CHECKING:
@@ -112,11 +113,8 @@ def run_training(
         )
     if resume:
         trainer.resume()
-    elif trainer.resume_path.exists() and not force:
-        raise UsageError(
-            f"{trainer.resume_path} holds an interrupted training: --resume goes on with it, "
-            "--force starts anew"
-        )
+    elif not force:
+        ensure_none(trainer.resume_path)
     console.print(
         f"{config.architecture} on {accelerator.device} in {trainer.precision}, "
         f"{len(photos):,} photos, step {trainer.step:,} of {config.steps:,}"

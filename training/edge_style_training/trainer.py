@@ -20,7 +20,6 @@ from edge_style.errors import CheckpointError, TrainingDivergedError
 from edge_style_training.base import start
 from edge_style_training.checkpoint import (
     Checkpoint,
-    load_tensors,
     save_atomically,
     save_checkpoint,
 )
@@ -28,10 +27,11 @@ from edge_style_training.config import TrainingConfig
 from edge_style_training.data import CropDataset, crop_loader
 from edge_style_training.losses import Losses, PerceptualLoss
 from edge_style_training.networks import build_network
+from edge_style_training.resuming import best_of, read_state
 from edge_style_training.schedule import SEED_STRIDE, learning_rate_at, styles_in_turn
 from edge_style_training.steadiness import MAX_SHIFT_PX, difference, grid_loss, two_views
 from edge_style_training.validation import Validation, hold_out, read_crops
-from edge_style_training.vgg import LossNetwork
+from edge_style_training.vgg import LossNetwork, in_bfloat16
 
 _RESUME_FORMAT = "edge-style-training-1"
 _REPORT_EVERY = 10
@@ -145,12 +145,7 @@ class Trainer:
     ) -> PerceptualLoss:
         if self.precision == "fp32":
             return yardstick
-        # Not fp16: VGG's activations on 0..255 input come near its limit of 65504.
-        half = LossNetwork(network.layers).to(self.accelerator.device)
-        half.load_state_dict(network.state_dict())
-        half = half.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
-        half.register_buffer("mean", network.get_buffer("mean"), persistent=False)
-        return yardstick.on(half)
+        return yardstick.on(in_bfloat16(network))
 
     @property
     def resume_path(self) -> Path:
@@ -221,19 +216,7 @@ class Trainer:
         Raises:
             CheckpointError: nothing to resume, damaged, or of another architecture or settings.
         """
-        state = load_tensors(self.resume_path)
-        if not isinstance(state, dict) or state.get("format") != _RESUME_FORMAT:
-            raise CheckpointError(f"{self.resume_path} holds no training to resume")
-        came, wanted = state["config"], self.config.as_dict()
-        # Reporting and saving may change in between, and what was computed so far stays valid.
-        free = {"validate_every", "checkpoint_every"}
-        differing = [key for key in wanted if key not in free and wanted[key] != came.get(key)]
-        if differing:
-            key = differing[0]
-            raise CheckpointError(
-                f"{self.resume_path} was trained with {key} = {came.get(key)!r}, not "
-                f"{wanted[key]!r}: give the same settings, or train anew without --resume"
-            )
+        state = read_state(self.resume_path, _RESUME_FORMAT, self.config.as_dict())
         self._unwrapped().load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
@@ -329,11 +312,6 @@ class Trainer:
         return replace(progress, validation=scores, pictures=pictures)
 
     def _save(self) -> None:
-        best = self.best and {
-            "weights": dict(self.best.weights),
-            "step": self.best.step,
-            "scores": dict(self.best.scores),
-        }
         state: dict[str, Any] = {
             "format": _RESUME_FORMAT,
             "config": self.config.as_dict(),
@@ -342,7 +320,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "start_total": self.start_total,
             "best_total": self.best_total,
-            "best": best,
+            "best": best_of(self.best),
         }
         save_atomically(state, self.resume_path)
 

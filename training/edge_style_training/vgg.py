@@ -140,6 +140,19 @@ def load_loss_network(
     return network.eval()
 
 
+def in_bfloat16(network: LossNetwork) -> LossNetwork:
+    """A copy of a float32 `network` on its device that computes in bfloat16.
+
+    Not fp16: activations on 0..255 input come near its limit of 65504.
+    """
+    half: LossNetwork = LossNetwork(network.layers).to(next(network.parameters()).device)
+    half.load_state_dict(network.state_dict())
+    half = half.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
+    # bfloat16 would round it to half levels.
+    half.register_buffer("mean", network.get_buffer("mean"), persistent=False)
+    return half
+
+
 def _read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"there is no loss-network file {path}: check --vgg")

@@ -4,14 +4,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 
 from edge_style.contract import MIN_SIDE_PX
 from edge_style.images import resize_to_cover
-from edge_style.pipeline.stages import Image, StagedStylizer
+from edge_style.pipeline.stages import AdoptingStylizer, Image, StagedStylizer
 
 # Shares of the full width; each has about three quarters of the pixels of the one above.
 _SHARES = (1.0, 0.875, 0.75, 0.65, 0.56, 0.48, 0.42, 0.36, 0.3, 0.25)
@@ -188,9 +188,8 @@ class ScaledStylizer:
         return _Scaled(self._stylizer.infer(prepared.values, style), prepared.frame)
 
     def adopt(self, picture: Image) -> None:
-        """Let the style be that of a picture, where the network can."""
-        adopt: Callable[[Image], None] = getattr(self._stylizer, "adopt")  # noqa: B009 - not in the protocol
-        adopt(picture)
+        """Let the style be that of a picture; asked only where `frame_style` is not empty."""
+        cast("AdoptingStylizer", self._stylizer).adopt(picture)
 
     def finish(self, inferred: _Scaled, frame: Image) -> Image:  # noqa: ARG002 - as the protocol says
         """Convert the picture and scale it up again; linear, which is quick and never rings."""

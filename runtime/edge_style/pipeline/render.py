@@ -3,14 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from edge_style.controls import Controls, Style, weights_of
 from edge_style.images import resize_to_cover
 from edge_style.meter import Meter
 from edge_style.pipeline.mix import Mixer, mirrored
 from edge_style.pipeline.rate import RateController
-from edge_style.pipeline.stages import Image, StagedStylizer
+from edge_style.pipeline.stages import AdoptingStylizer, Image, StagedStylizer
 from edge_style.pipeline.steady import Steadier
 from edge_style.sources import Frame
 
@@ -92,7 +92,8 @@ class Renderer:
             weights = None
         stylizer, frame = self._stylizers[prepared.network], prepared.frame
         if style.adopts:
-            self._adopt(stylizer, style.network, frame.image, controls)
+            adopting = cast("AdoptingStylizer", stylizer)  # it has such a style
+            self._adopt(adopting, style.network, frame.image, controls)
         if getattr(stylizer, "takes_strength", False):
             weights = tuple(controls.strength * share for share in weights or (1.0,))
             controls = replace(controls, strength=1.0)
@@ -112,7 +113,9 @@ class Renderer:
             self._rate.observe(infer_ms + post_ms)
         return Rendered(picture, style, stylizer.provider, network_px)
 
-    def _adopt(self, stylizer: Any, network: int, frame: Image, controls: Controls) -> None:
+    def _adopt(
+        self, stylizer: AdoptingStylizer, network: int, frame: Image, controls: Controls
+    ) -> None:
         """Let a frame or picture be the style, if one is wanted or none has been so far."""
         if self._adopted.get(network) != controls.adopted:
             picture = controls.adopted_picture

@@ -38,6 +38,13 @@ class StagedStylizer(Protocol):
         """Last step: back to a picture."""
 
 
+class AdoptingStylizer(StagedStylizer, Protocol):
+    """One whose style may be a frame's; its `frame_style` then names that style."""
+
+    def adopt(self, picture: Image) -> None:
+        """Let the style be that of `picture` from now on."""
+
+
 class PlainStylizer:
     """Makes a stylizer with stages of any function from a picture to a picture."""
 

@@ -1,0 +1,59 @@
+"""What an interrupted training leaves behind, and whether another may take it up."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_style.errors import CheckpointError, UsageError
+from edge_style_training.checkpoint import Checkpoint, load_tensors
+
+# Reporting and saving may change in between, and what was computed so far stays valid.
+_FREE = frozenset({"validate_every", "checkpoint_every"})
+
+
+def read_state(path: Path, kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of an interrupted training.
+
+    Args:
+        path: where the training saved it.
+        kind: its `format`.
+        settings: of the training that takes it up.
+
+    Raises:
+        CheckpointError: nothing to resume, damaged, or of another architecture or settings.
+    """
+    state = load_tensors(path)
+    if not isinstance(state, dict) or state.get("format") != kind:
+        raise CheckpointError(f"{path} holds no training to resume")
+    came = state["config"]
+    differing = [key for key in settings if key not in _FREE and settings[key] != came.get(key)]
+    if differing:
+        key = differing[0]
+        raise CheckpointError(
+            f"{path} was trained with {key} = {came.get(key)!r}, not "
+            f"{settings[key]!r}: give the same settings, or train anew without --resume"
+        )
+    return state
+
+
+def ensure_none(path: Path) -> None:
+    """Refuse to begin anew over an interrupted training.
+
+    Raises:
+        UsageError: there is one at `path`.
+    """
+    if path.exists():
+        raise UsageError(
+            f"{path} holds an interrupted training: --resume goes on with it, --force starts anew"
+        )
+
+
+def best_of(checkpoint: Checkpoint | None) -> dict[str, Any] | None:
+    """What a state keeps of the best checkpoint so far; the settings are in it anyway."""
+    if checkpoint is None:
+        return None
+    return {
+        "weights": dict(checkpoint.weights),
+        "step": checkpoint.step,
+        "scores": dict(checkpoint.scores),
+    }
