@@ -307,6 +307,12 @@ def test_the_command_and_a_refinement_of_what_it_made(
     assert "grid_weight" in capsys.readouterr().err
     assert not output.exists()
     recipe.write_text(sensible)
+    left = tmp_path / "any.resume.pth"
+    left.write_bytes(b"hours of work")
+    assert run("train-any", *arguments, "--output", output) == 2
+    assert "--resume goes on with it, --force starts anew" in capsys.readouterr().err
+    assert left.read_bytes() == b"hours of work"
+    left.unlink()
     assert run("train-any", *arguments, "--output", output, "--from", "starry") == 0
     errors = capsys.readouterr().err
     assert "2 pictures to learn from, aside 2.png" in errors

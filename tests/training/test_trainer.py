@@ -235,6 +235,23 @@ def test_bad_options_are_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupted_training_is_not_begun_anew_by_mistake(
+    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path
+) -> None:
+    left = tmp_path / "o.resume.pth"
+    left.write_bytes(b"hours of work")
+    command = _train_command(
+        painting_file, photo_folder, vgg_file, tmp_path / "o.pth", "--steps", "1"
+    )
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "--resume goes on with it, --force starts anew" in run.stderr
+    assert left.read_bytes() == b"hours of work"
+    assert list(tmp_path.iterdir()) == [left]
+    subprocess.run([*command, "--force"], check=True, capture_output=True)
+    assert (tmp_path / "o.pth").exists()
+
+
 def test_the_style_loss_comes_to_its_weight_slowly(make_trainer) -> None:
     """While it is held back, the total that is trained on has less of it."""
     config = replace(TINY, consistency_weight=0.0, style_weight=50.0, steps=4, style_warmup_steps=4)
@@ -245,6 +262,34 @@ def test_the_style_loss_comes_to_its_weight_slowly(make_trainer) -> None:
         expected = losses["content"] + weight * losses["style"]
         assert losses["total"] == pytest.approx(expected, rel=1e-4)
         trainer.step += 1
+
+
+def test_every_weighted_loss_is_in_the_total_that_is_trained_on(make_trainer) -> None:
+    config = replace(TINY, consistency_weight=3.0, grid_weight=7.0, tv_weight=0.5)
+    trainer = make_trainer(config)
+    # A network that paints by its place in the grid, so that there is a grid loss.
+    with torch.no_grad():
+        trainer.network.head.weight.mul_(20)
+    crops = trainer.dataset[0][0].unsqueeze(0)
+    losses = {name: float(value) for name, value in trainer._train_step(crops).items()}
+    assert losses["grid"] > 0
+    expected = sum(
+        getattr(config, f"{name}_weight") * losses[name]
+        for name in ("content", "style", "tv", "consistency", "grid")
+    )
+    assert losses["total"] == pytest.approx(expected, rel=1e-4)
+    without = expected - 7.0 * losses["grid"]
+    assert abs(without - expected) > 1e-3 * expected, "or the test would not see it missing"
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_crops_of_the_size_that_was_asked_for_are_trained_on(make_trainer, steady: bool) -> None:
+    config = replace(TINY, consistency_weight=float(steady), steps=1, validate_every=1)
+    trainer = make_trainer(config)
+    sizes = []
+    trainer.network.register_forward_pre_hook(lambda _, frames: sizes.append(frames[0].shape[2:]))
+    trainer.run(Log())
+    assert set(sizes) == {(TINY.crop_px, TINY.crop_px)}
 
 
 @pytest.mark.parametrize("layers", [("relu1_2",), ("relu1_2", "relu3_3")])

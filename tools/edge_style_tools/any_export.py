@@ -66,6 +66,8 @@ def export_both(
 ) -> tuple[ExportReport, ExportReport]:
     """Write the transformer and, beside it, the encoder of a network for any style.
 
+    Both are written, or neither: one alone, or one beside another training's, is of no use.
+
     Raises:
         UsageError: one of the files exists and `force` is not set, or a size is to be fixed, which
             codes know nothing of.
@@ -73,11 +75,17 @@ def export_both(
     """
     name = settings.credits.name or source.spec.name
     target = choose_output(settings, name)
-    encoder_settings = replace(settings, output=encoder_files(target)[0])
-    choose_output(encoder_settings, name)
-    transformer = export_network(source, settings, progress)
-    progress("exporting the encoder")
-    return transformer, _export_encoder(source, encoder_settings, transformer.spec)
+    encoder_target = encoder_files(target)[0]
+    choose_output(replace(settings, output=encoder_target), name)
+    with beside(target) as partial, beside(encoder_target) as encoder_partial:
+        transformer = export_network(
+            source, replace(settings, output=partial, force=True), progress
+        )
+        progress("exporting the encoder")
+        encoder = _export_encoder(
+            source, replace(settings, output=encoder_partial), transformer.spec
+        )
+    return replace(transformer, path=target), replace(encoder, path=encoder_target)
 
 
 def encoder_to_onnx(encoder: StyleEncoder, precision: Precision) -> onnx.ModelProto:
