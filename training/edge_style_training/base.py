@@ -97,14 +97,23 @@ def settings_from(base: Checkpoint, name: str) -> dict[str, Any]:
         base: what is begun with.
         name: as it was asked for. `base` is for paintings of all kinds, with weights for them.
     """
-    training: Mapping[str, Any] = base.training
-    objective = {key: training[key] for key in _OBJECTIVE if key in training}
-    objective = check_settings(objective, "the checkpoint")
+    objective = objective_of(base)
     if base.architecture == "any":
         single = single_style_settings(base.network)
         return {"architecture": "lean", "network": single, **objective, **_REFINEMENT}
     network = {"architecture": base.architecture, "network": dict(base.network)}
     return {**network, **_PACE, **objective, **(_FOR_ANY if name == BASE_NAME else {})}
+
+
+def objective_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The settings that `checkpoint` was trained with and that make its picture.
+
+    Raises:
+        UsageError: one of them is none of today's.
+    """
+    training: Mapping[str, Any] = checkpoint.training
+    found = {key: training[key] for key in _OBJECTIVE if key in training}
+    return check_settings(found, "the checkpoint")
 
 
 def predicted(base: Checkpoint, pictures: Sequence[Tensor]) -> Checkpoint:
@@ -142,6 +151,23 @@ def start(
     Raises:
         CheckpointError: it is not of the network that the settings describe.
     """
+    known, wanted = (int(each.get("styles", 1)) for each in (checkpoint.network, config.network))
+    same = checkpoint.architecture == config.architecture
+    begun = checkpoint.build() if same and known > wanted == 1 else None
+    if isinstance(begun, LeanNet):
+        number = _nearest_style(begun, validation, next(network.parameters()).device)
+        network.load_state_dict(begun.single_style(number).state_dict())
+        return checkpoint.style_names[number] if checkpoint.styles else str(number)
+    take_over(network, checkpoint, config)
+    return ""
+
+
+def take_over(network: nn.Module, checkpoint: Checkpoint, config: TrainingConfig) -> None:
+    """Give `network` the weights of a checkpoint of as many styles, or of one for all of its.
+
+    Raises:
+        CheckpointError: it is not of the network that `config` describes.
+    """
     if checkpoint.architecture != config.architecture:
         raise CheckpointError(
             f"the checkpoint is of architecture {checkpoint.architecture!r}, the settings "
@@ -150,19 +176,15 @@ def start(
     known, wanted = (int(each.get("styles", 1)) for each in (checkpoint.network, config.network))
     if known == wanted:
         checkpoint.load_into(network)
-        return ""
+        return
     begun = checkpoint.build()
-    if isinstance(begun, LeanNet) and wanted == 1:
-        number = _nearest_style(begun, validation, next(network.parameters()).device)
-        network.load_state_dict(begun.single_style(number).state_dict())
-        return checkpoint.style_names[number] if checkpoint.styles else str(number)
     if not isinstance(begun, LeanNet) or known != 1:
         raise CheckpointError(
             f"the checkpoint knows {known} styles, the settings want {wanted}: begin with a "
             "network of one style, or of as many"
         )
-    network.load_state_dict(begun.with_styles(wanted).state_dict())
-    return ""
+    checkpoint_of_many = begun.with_styles(wanted)
+    network.load_state_dict(checkpoint_of_many.state_dict())
 
 
 def _nearest_style(many: LeanNet, validation: Validation, device: torch.device) -> int:

@@ -183,12 +183,13 @@ class Reporter:
         self._task = self._bar.add_task("", total=steps, completed=step, losses="")
 
     def __call__(self, progress: training.Progress) -> None:
-        shown = "  ".join(f"{name} {progress.losses[name]:,.0f}" for name in ("content", "style"))
+        told = [name for name in ("content", "style") if name in progress.losses] or ["total"]
+        shown = "  ".join(f"{name} {_short(progress.losses[name])}" for name in told)
         shown += f"  {progress.photos_per_second:.1f} photos/s"
         self._bar.update(self._task, completed=progress.step, losses=shown)
         if progress.validation:
             total = progress.validation["total"]
-            self._bar.console.print(f"step {progress.step:,}: validation loss {total:,.0f}")
+            self._bar.console.print(f"step {progress.step:,}: validation loss {_short(total)}")
         if self._writer is None:
             return
         for name, value in progress.losses.items():
@@ -199,6 +200,10 @@ class Reporter:
         self._writer.add_scalar("photos_per_second", progress.photos_per_second, progress.step)
         if progress.pictures is not None:
             self._writer.add_images("validation", progress.pictures / 255, progress.step)
+
+
+def _short(loss: float) -> str:
+    return f"{loss:,.0f}" if loss >= 100 else f"{loss:.2f}"
 
 
 def _summary_writer(log_dir: Path, stack: ExitStack) -> "SummaryWriter":

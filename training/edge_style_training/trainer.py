@@ -34,12 +34,12 @@ from edge_style_training.validation import Validation, hold_out, read_crops
 from edge_style_training.vgg import LossNetwork, in_bfloat16
 
 _RESUME_FORMAT = "edge-style-training-1"
-_REPORT_EVERY = 10
+REPORT_EVERY = 10
 _BALANCE_PHOTOS = 8
 
 # The total loss falls by an order of magnitude in the first hundred steps and then slowly. Far
 # above its start it does not come back.
-_DIVERGED_FACTOR = 20.0
+DIVERGED_FACTOR = 20.0
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Trainer:
             self.step += 1
             validate = self.step % config.validate_every == 0 or self.step == config.steps
             save = self.step % config.checkpoint_every == 0
-            if not (validate or save or self.step % _REPORT_EVERY == 0):
+            if not (validate or save or self.step % REPORT_EVERY == 0):
                 continue
             values = self._checked(losses)
             now = time.perf_counter()
@@ -293,7 +293,7 @@ class Trainer:
         total = values["total"]
         if self.start_total is None and math.isfinite(total):
             self.start_total = total
-        limit = _DIVERGED_FACTOR * (self.start_total or math.inf)
+        limit = DIVERGED_FACTOR * (self.start_total or math.inf)
         if not math.isfinite(total) or total > limit:
             raise TrainingDivergedError(
                 f"the loss was {total:g} at step {self.step}: lower --learning-rate "

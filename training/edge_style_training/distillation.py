@@ -1,0 +1,218 @@
+"""Distillation (Hinton et al. 2015): a small network learns to paint what large ones paint.
+
+Its pictures are compared with theirs pixel by pixel, which needs no VGG and tells far more at every
+step than perceptual losses do: minutes on a laptop in place of hours. What large networks found out
+by perceptual losses (where strokes go, which detail stays) comes with their pictures.
+
+Several teachers of one painting each make one network of many styles (Dumoulin et al. 2017).
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
+from rich.console import Console
+from torch import Tensor
+
+from edge_style.errors import UsageError
+from edge_style_training.base import find_base, objective_of, take_over
+from edge_style_training.checkpoint import Checkpoint, load_checkpoint
+from edge_style_training.config import TrainingConfig
+from edge_style_training.data import find_photos
+from edge_style_training.device_training import DeviceTraining
+from edge_style_training.networks import build_network
+from edge_style_training.resuming import ensure_none
+from edge_style_training.run import Reporter, check_output
+from edge_style_training.schedule import styles_in_turn
+from edge_style_training.validation import read_crops
+
+DEFAULTS: Mapping[str, Any] = {
+    "steps": 2600,
+    "batch_size": 4,
+    "crop_px": 192,
+    "learning_rate": 3e-3,
+    "warmup_steps": 50,
+    "validate_every": 650,
+    "checkpoint_every": 100,
+}
+# Differences far below this count by their square, those above by their size: strokes that lie a
+# pixel off should not outweigh all others.
+_SOFT_LEVELS = 2.0
+_CREDITS = ("name", "painting", "artist", "year", "licence", "source")
+
+
+def distance(stylized: Tensor, wanted: Tensor) -> Tensor:
+    """How far two pictures are apart, in 8-bit levels: of their pixels and of their slopes.
+
+    Charbonnier's loss, sqrt(d² + 2²) - 2, of the difference and of that between neighbours: without
+    the second, a network that is not sure where a stroke lies paints none.
+
+    Args:
+        stylized, wanted: [N, 3, H, W], 0..255.
+    """
+    apart = stylized - wanted
+    down, right = apart.diff(dim=2), apart.diff(dim=3)
+    return sum((_soft(part) for part in (apart, down, right)), apart.new_zeros(()))
+
+
+def _soft(apart: Tensor) -> Tensor:
+    return (apart.square() + _SOFT_LEVELS**2).sqrt().mean() - _SOFT_LEVELS
+
+
+class Distillation(DeviceTraining):
+    """Trains a network to paint as its teachers do."""
+
+    resume_format = "edge-style-distillation-1"
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        teachers: Sequence[Checkpoint],
+        photos: Sequence[Path],
+        output: Path,
+        *,
+        workers: int = 2,
+        device: torch.device | None = None,
+    ) -> None:
+        """Set everything up; nothing is written yet.
+
+        Args:
+            config: the settings; the network should have as many styles as there are teachers.
+            teachers: of one style each.
+            photos: to learn on; some are held out.
+            output: where the finished checkpoint goes.
+            workers: loader processes.
+            device: the best there is if None.
+        """
+        torch.manual_seed(config.seed)
+        network = build_network(config.architecture, config.network)
+        super().__init__(config, network, photos, output, workers=workers, device=device)
+        self.credits = [{name: getattr(each, name) for name in _CREDITS} for each in teachers]
+        self.teachers = [
+            teacher.build().requires_grad_(requires_grad=False).to(self.device)
+            for teacher in teachers
+        ]
+
+    def begin(self, checkpoint: Checkpoint) -> None:
+        """Start with the weights of a checkpoint.
+
+        Raises:
+            CheckpointError: it is not of the network that the settings describe.
+        """
+        take_over(self.network, checkpoint, self.config)
+
+    def losses(self, photos: Tensor) -> dict[str, Tensor]:
+        """The total, in levels; each photo is painted in the style whose turn it is."""
+        first = self.step * self.config.batch_size
+        styles = styles_in_turn(first, len(photos), len(self.teachers), self.config.seed)
+        with self.autocast():
+            wanted = self._taught(photos, styles)
+            stylized = self._stylize(photos, styles)
+        return {"total": distance(stylized.float(), wanted.float())}
+
+    def validate(self) -> tuple[dict[str, float], Tensor]:
+        """Mean distance of the photos held out, each in one style after the other."""
+        total, pictures = 0.0, []
+        for number, photo in enumerate(self.held_out):
+            frame = read_crops([photo], self.config.crop_px).to(self.device)
+            style = torch.tensor([number % len(self.teachers)])
+            with torch.no_grad():
+                stylized = self._stylize(frame, style).clamp(0, 255)
+                wanted = self._taught(frame, style).clamp(0, 255)
+            total += float(distance(stylized, wanted)) / len(self.held_out)
+            pictures.append(stylized.cpu())
+        return {"total": total}, torch.cat(pictures)
+
+    def describe(self) -> dict[str, Any]:
+        """The teacher's credits; of several, a style for each."""
+        if len(self.credits) == 1:
+            return {**self.credits[0]}
+        weight = self.config.style_weight
+        styles = [{**style, "style_weight": weight} for style in self.credits]
+        return {"name": self.output.stem, "styles": styles}
+
+    def _taught(self, photos: Tensor, styles: Tensor) -> Tensor:
+        """What the teachers of `styles` [N] make of `photos` [N, 3, H, W]."""
+        with torch.no_grad():
+            taught = [
+                self.teachers[style](photo[None])
+                for photo, style in zip(photos, styles.tolist(), strict=True)
+            ]
+        return _cropped(torch.cat(taught), photos)
+
+    def _stylize(self, photos: Tensor, styles: Tensor) -> Tensor:
+        if len(self.teachers) == 1:
+            stylized = self.network(photos)
+        else:
+            weights = F.one_hot(styles, len(self.teachers)).to(photos)
+            stylized = self.network(photos, weights)
+        return _cropped(stylized, photos)
+
+
+def _cropped(stylized: Tensor, photos: Tensor) -> Tensor:
+    # Networks round sizes up to a multiple of their strides.
+    return stylized[..., : photos.shape[2], : photos.shape[3]]
+
+
+def run_distillation(
+    *,
+    teachers: Sequence[str],
+    content: Path,
+    output: Path,
+    settings: Mapping[str, Any],
+    workers: int,
+    start_from: str | None,
+    resume: bool,
+    force: bool,
+    log_dir: Path | None,
+) -> None:
+    """Distill as the command line says; progress and results go to standard error.
+
+    Raises:
+        EdgeStyleError: whatever cannot be used, before any time is spent on training.
+    """
+    masters = [load_checkpoint(find_base(name)) for name in teachers]
+    for name, master in zip(teachers, masters, strict=True):
+        if master.architecture == "any" or master.styles:
+            raise UsageError(
+                f"{name} paints in many styles: a teacher should paint in one, see "
+                "edge-style export --style"
+            )
+    base = load_checkpoint(find_base(start_from)) if start_from else None
+    own = dict(base.network) if base is not None else {}
+    network = {**own, **settings.get("network", {})}
+    network.pop("styles", None)
+    if len(masters) > 1:
+        network["styles"] = len(masters)
+    # What the teacher was trained for is what the student may be trained on with, see `train`.
+    chosen = {**objective_of(masters[0]), **DEFAULTS, **settings, "network": network}
+    config = TrainingConfig(**chosen)
+    if len(masters) > 1 and config.architecture != "lean":
+        raise UsageError("several teachers want a student of the architecture lean")
+    check_output(output, resume=resume, force=force)
+    photos = find_photos(content)
+    training = Distillation(config, masters, photos, output, workers=workers)
+    if base is not None:
+        training.begin(base)
+    if resume:
+        training.resume()
+    elif not force:
+        ensure_none(training.resume_path)
+    console = Console(stderr=True)
+    console.print(
+        f"{config.architecture} on {training.device} in {training.precision}, taught by "
+        f"{', '.join(master.name or name for name, master in zip(teachers, masters, strict=True))}"
+        f"; {len(photos):,} photos, step {training.step:,} of {config.steps:,}"
+    )
+    with ExitStack() as stack:
+        reporter = Reporter(console, log_dir, stack)
+        reporter.start(training.step, config.steps)
+        best = training.run(reporter)
+    console.print(
+        f"{output}: best at step {best.step:,}, {best.scores['total']:.2f} levels from the teacher"
+        f"\nnext: edge-style export {output}, or edge-style train PAINTING --from {output} to "
+        "train it on with the painting itself"
+    )
