@@ -55,38 +55,47 @@ class Candidate:
     learning_rate: float = 2e-3
 
 
-_FIVE_BLOCKS = {"blocks": 5, "coarse_blocks": 0}
+# What most candidates differ from in one thing; the default is narrower.
+_MEDIUM = {"width": 48, "coarse_width": 64}
+
+
+def _medium(what: str, **network: Any) -> Candidate:
+    return Candidate(what, {**_MEDIUM, **network})
+
 
 CANDIDATES: Mapping[str, Candidate] = {
-    "lean": Candidate("the default: 2 blocks of 48 channels, 3 of 64 at an eighth"),
-    "all-instance": Candidate("normalization: instance everywhere", {"norm": "instance"}),
-    "no-instance": Candidate("normalization: none, a scale and shift", {"instance_at": ()}),
-    "contrast": Candidate(
+    "lean": Candidate("the default: 2 blocks of 32 channels, 3 of 48 at an eighth"),
+    "medium": _medium("width: 48 channels, 64 at an eighth; below, in one thing otherwise"),
+    "all-instance": _medium("normalization: instance everywhere", norm="instance"),
+    "no-instance": _medium("normalization: none, a scale and shift", instance_at=()),
+    "contrast": _medium(
         "normalization: the frame's contrast, else a scale and shift",
-        {"instance_at": (), "contrast_norm": True},
+        instance_at=(),
+        contrast_norm=True,
     ),
-    "plain-stem": Candidate(
-        "normalization: as the default, the stem's a scale and shift",
-        {"instance_at": (3, 4, 6, 8)},
+    "plain-stem": _medium(
+        "normalization: as the default, the stem's a scale and shift", instance_at=(3, 4, 6, 8)
     ),
-    "double-stem": Candidate(
-        "stem: two 3x3 convolutions of stride 2",
-        {"stem": "double", "instance_at": (1, 4, 5, 7, 9)},
+    "double-stem": _medium(
+        "stem: two 3x3 convolutions of stride 2", stem="double", instance_at=(1, 4, 5, 7, 9)
     ),
-    "shuffle": Candidate("head: a plain convolution and pixel shuffle", {"head": "shuffle"}),
-    "one-stage": Candidate(
+    "shuffle": _medium("head: a plain convolution and pixel shuffle", head="shuffle"),
+    "one-stage": _medium(
         "depth: 5 blocks of 48 channels, nothing at an eighth",
-        {**_FIVE_BLOCKS, "instance_at": (0, 1, 3, 5, 7)},
+        blocks=5,
+        coarse_blocks=0,
+        instance_at=(0, 1, 3, 5, 7),
     ),
-    "one-block": Candidate(
+    "one-block": _medium(
         "depth: 1 block of 48 channels, 3 of 64 at an eighth",
-        {"blocks": 1, "instance_at": (0, 1, 2, 4, 6)},
+        blocks=1,
+        instance_at=(0, 1, 2, 4, 6),
     ),
-    "coarse-only": Candidate(
+    "coarse-only": _medium(
         "depth: no block at a quarter, 3 of 64 channels at an eighth",
-        {"blocks": 0, "instance_at": (0, 1, 2, 4, 6)},
+        blocks=0,
+        instance_at=(0, 1, 2, 4, 6),
     ),
-    "narrow": Candidate("width: 32 channels, 48 at an eighth", {"width": 32, "coarse_width": 48}),
     "wide": Candidate("width: 64 channels, 96 at an eighth", {"width": 64, "coarse_width": 96}),
     YARDSTICK: Candidate(
         "the full-size network of Johnson et al.", architecture="johnson", learning_rate=1e-3

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,6 +48,33 @@ def test_round_trip_keeps_weights_and_description(tmp_path: Path) -> None:
     frame = 255 * torch.rand(1, 3, 24, 24)
     with torch.no_grad():
         assert torch.equal(read.build()(frame), network(frame))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "settings"),
+    [("lean", TINY), ("any", {"code": 6, "transformer": TINY}), ("johnson", {})],
+)
+def test_a_file_says_all_of_its_network_whatever_becomes_the_default(
+    architecture: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    network = build_network(architecture, settings)
+    save_checkpoint(Checkpoint(architecture, network.state_dict(), settings), tmp_path / "n.pth")
+    said = load_checkpoint(tmp_path / "n.pth").network
+    lean = said["transformer"] if architecture == "any" else said
+    if architecture != "johnson":
+        assert {"width", "coarse_width", "instance_at", "border_px", "norm"} <= lean.keys()
+        assert (lean["width"], lean["blocks"]) == (8, 1)
+    load_checkpoint(tmp_path / "n.pth").build()
+
+
+def test_files_from_when_networks_were_wider_are_read_as_they_were(tmp_path: Path) -> None:
+    wide = {"width": 48, "coarse_width": 64}
+    network = build_network("lean", wide)
+    state = OrderedDict(network.state_dict())
+    state._metadata = {"edge_style": {"architecture": "lean", "network": {"border_px": 16}}}  # type: ignore[attr-defined]
+    torch.save(state, tmp_path / "old.pth")
+    assert wide.items() <= load_checkpoint(tmp_path / "old.pth").network.items()
+    load_checkpoint(tmp_path / "old.pth").build()
 
 
 def test_pytorch_examples_can_load_a_johnson_checkpoint(tmp_path: Path) -> None:

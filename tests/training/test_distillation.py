@@ -81,7 +81,8 @@ def test_the_student_comes_nearer_to_its_teacher(make: Any, tmp_path: Path) -> N
     assert min(totals) < 0.7 * log[0].losses["total"]
     assert best.scores["total"] == min(totals)
     written = load_checkpoint(tmp_path / "small.pth")
-    assert (written.name, written.artist, written.network) == ("starry", "A. Painter", SMALL)
+    assert (written.name, written.artist) == ("starry", "A. Painter")
+    assert SMALL.items() <= written.network.items()
 
 
 def test_each_style_of_a_student_of_many_is_its_teachers(make: Any, tmp_path: Path) -> None:
@@ -144,7 +145,8 @@ def test_the_command(
     assert run("distill", large, *options, "--output", output) == 0
     assert "taught by starry" in capsys.readouterr().err
     made = load_checkpoint(output)
-    assert (made.name, made.step, made.network) == ("starry", 2, SMALL)
+    assert (made.name, made.step) == ("starry", 2)
+    assert SMALL.items() <= made.network.items()
     # So that `train --from small.pth` goes on with what the teacher was trained for.
     assert (made.training["style_px"], made.training["style_weight"]) == (200, 7.0)
     assert made.training["steps"] == 2

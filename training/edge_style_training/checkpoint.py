@@ -18,12 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from edge_style.errors import CheckpointError
-from edge_style_training.networks import build_network
+from edge_style_training.networks import build_network, complete_settings
 from edge_style_training.networks.lean import LeanNet
 
 _DESCRIPTION_KEY = "edge_style"
 # Forty times the full-size network's. What a file claims about its network costs nothing to write.
 _MOST_WEIGHTS = 1 << 26
+# Files that do not say how wide their lean network is are from when these were the defaults.
+_EARLIER_WIDTHS = {"width": 48, "coarse_width": 64}
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         (key, value.detach().cpu().contiguous()) for key, value in checkpoint.weights.items()
     )
     description = {k: v for k, v in vars(checkpoint).items() if k not in {"weights", "sha256"}}
+    description["network"] = complete_settings(checkpoint.architecture, checkpoint.network)
     state._metadata = {_DESCRIPTION_KEY: _plain(description)}  # type: ignore[attr-defined] # PyTorch's own attribute
     save_atomically(state, path)
 
@@ -185,6 +188,9 @@ def _known(description: Any, path: Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"{path} has {type(value).__name__} for '{key}', expected {kinds[key].__name__}"
             )
+    network = known.get("network", {})
+    if known["architecture"] == "lean":
+        known["network"] = {**_EARLIER_WIDTHS, **network}
     styles = known.get("styles", [])
     if not all(isinstance(each, Mapping) and "name" in each for each in styles):
         raise CheckpointError(f"{path} lists styles without names")

@@ -41,6 +41,16 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
 }
 
 
+def complete_settings(architecture: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with everything that it leaves to defaults, which may be others one day."""
+    if architecture == "any":
+        transformer = vars(AnyStyleConfig(**config).lean)
+        given = {key: transformer[key] for key in transformer if key not in {"styles", "styled_at"}}
+        return {**vars(AnyStyleConfig()), **config, "transformer": given}
+    defaults = vars(LeanConfig()) if architecture == "lean" else {}
+    return {**defaults, **config}
+
+
 def build_network(architecture: str, config: Mapping[str, Any] | None = None) -> nn.Module:
     """A network with fresh weights.
 

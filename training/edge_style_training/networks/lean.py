@@ -61,10 +61,10 @@ class LeanConfig:
         styles: paintings that the network knows.
     """
 
-    width: int = 48
+    width: int = 32
     blocks: int = 2
     coarse_blocks: int = 3
-    coarse_width: int = 64
+    coarse_width: int = 48
     norm: Literal["instance", "batch", "fixed"] = "fixed"
     instance_at: tuple[int, ...] = (0, 3, 4, 6, 8)
     contrast_norm: bool = False
@@ -194,7 +194,7 @@ class CoarseStage(nn.Module):
 
 
 class LeanNet(nn.Module):
-    """See `LeanConfig`. 473,747 weights and 15,000 MAC a pixel at 640x480 with the defaults."""
+    """See `LeanConfig`. 251,395 weights and 7,800 MAC a pixel at 640x480 with the defaults."""
 
     stride_px = 4
 
