@@ -1,10 +1,10 @@
-"""Frames per second of the page of `edge-style web`, in a real browser: the sample clip is painted.
+"""Frames per second of the page of `edge-style web`, in a real browser, which paints a clip.
 
     python tools/bench_web.py starry full.onnx --size 320x240 --size 640x480
 
 It needs the built page (`make web`), Chromium and the package playwright (extra `test`). Frames are
-those that were shown; `infer` is the network alone. The sample has 60 frames a second, so that the
-page shows no more than these.
+those that were shown; `infer` is the network alone. The clip has 60 frames a second, which is as
+many as the page can show.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import json
 import shutil
 import statistics
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +25,15 @@ from rich.table import Table
 
 from edge_style.errors import EdgeStyleError, UsageError
 from edge_style.images import parse_size
+from edge_style.sinks.av_writer import AvWriter
+from edge_style.sinks.base import StreamInfo
+from edge_style.sources.pan import PanSource
 from edge_style.web import WebServer, assemble, choose_models
 
 WARM_UP_FRAMES = 6
+CLIP_SIZE_PX = (640, 480)
+CLIP_FPS = 60
+PHOTO = Path(__file__).parents[1] / "exported" / "gallery" / "astronaut.jpg"
 FLAGS = (
     *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -76,16 +83,31 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     sizes = [parse_size(size) for size in options.size or ["320x240", "640x480"]]
     for width, height in sizes:
         if width * 3 != height * 4:
-            raise UsageError(f"the sample clip is 4:3, got --size {width}x{height}")
-    with served(options.models) as (url, styles), browser(options.chromium) as started:
+            raise UsageError(f"the clip is 4:3, got --size {width}x{height}")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(options.models) as (url, styles),
+        browser(options.chromium) as started,
+    ):
+        clip = make_clip(Path(folder) / "clip.mp4")
         for style in styles:
             for width, height in sizes:
                 query = f"?backend={options.backend}&style={style}&side={height}"
                 yield {
                     "model": style,
                     "size": f"{width}x{height}",
-                    **watch(started, url + query, options.seconds),
+                    **watch(started, url + query, clip, options.seconds),
                 }
+
+
+def make_clip(path: Path) -> Path:
+    """A view that glides across a photo, as a file that every browser plays."""
+    source = PanSource(PHOTO, CLIP_SIZE_PX)
+    writer = AvWriter(path, CLIP_SIZE_PX, StreamInfo(fps=CLIP_FPS, recording=False))
+    for number, frame in enumerate(source):
+        writer.write(frame.image, number / CLIP_FPS)
+    writer.close()
+    return path
 
 
 @contextmanager
@@ -120,15 +142,15 @@ def browser(path: str | None) -> Iterator[Any]:
         yield started
 
 
-def watch(started: Any, url: str, seconds: float) -> dict[str, Any]:
-    """Open the page, let it warm up, and watch what it shows."""
+def watch(started: Any, url: str, clip: Path, seconds: float) -> dict[str, Any]:
+    """Open the page and the clip, let it warm up, and watch what it shows."""
     page = started.new_page()
     page.goto(url)
-    page.wait_for_function(
-        "(count) => Number(document.getElementById('stage').dataset.frames) >= count",
-        arg=WARM_UP_FRAMES,
-        timeout=120_000,
-    )
+    wait_for(page, "Number(stage.dataset.frames) > 0")
+    page.set_input_files("#files", clip)
+    wait_for(page, "stage.dataset.source === 'clip'")
+    frames = page.evaluate("() => Number(document.getElementById('stage').dataset.frames)")
+    wait_for(page, f"Number(stage.dataset.frames) >= {frames + WARM_UP_FRAMES}")
     seen = page.evaluate(WATCH, seconds * 1000)
     data = page.evaluate("() => ({ ...document.getElementById('stage').dataset })")
     figures = page.locator("#figures").inner_text()
@@ -140,6 +162,14 @@ def watch(started: Any, url: str, seconds: float) -> dict[str, Any]:
         "fps": round((len(seen["infer_ms"]) - 1) / seen["seconds"], 2),
         "infer_ms": round(statistics.median(seen["infer_ms"]), 1),
     }
+
+
+def wait_for(page: Any, condition: str) -> None:
+    """Until `condition`, in which `stage` is the picture's element, holds in the page."""
+    page.wait_for_function(
+        f"() => {{ const stage = document.getElementById('stage'); return {condition}; }}",
+        timeout=120_000,
+    )
 
 
 def show(results: list[dict[str, Any]]) -> None:
