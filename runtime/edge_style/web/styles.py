@@ -55,10 +55,15 @@ def choose_models(names: Sequence[str]) -> list[StyleModel]:
         ModelError: one cannot be used, or does not follow the model contract.
     """
     installed: dict[str, list[Path]] = {}
-    for entry in list_models():
+    entries = list_models()
+    alone = {entry.name.removesuffix(".int8") for entry in entries}
+    for entry in entries:
         spec = entry.spec
         # The page has no encoder to give a network for any style its codes.
         if not names and (spec is None or spec.role == "encoder" or spec.code_length):
+            continue
+        # All of its styles would be shown twice.
+        if not names and spec is not None and spec.styles and set(spec.styles) <= alone:
             continue
         style = entry.name.removesuffix(".int8")
         installed.setdefault(style, []).append(entry.path)

@@ -86,6 +86,10 @@ def test_a_style_brings_all_its_files(
     # All that are installed: those here and the shipped ones.
     ids = [style["id"] for style in styles_of(assemble(choose_models([]), offline=True, page=page))]
     assert {"night", "starry"} <= set(ids)
+    # The network that knows them all would show each a second time, unless it is asked for.
+    assert not [style for style in ids if style.startswith("styles-")]
+    many = styles_of(assemble(choose_models(["styles"]), offline=True, page=page))
+    assert len(many) == 8
 
 
 def test_models_of_one_name_stay_apart(page: Path, tmp_path: Path) -> None:
