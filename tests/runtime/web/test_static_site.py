@@ -148,6 +148,20 @@ def test_a_newer_site_is_offered(
     load_it(visitor)
 
 
+def test_a_newer_site_comes_also_where_the_browser_hesitates(
+    visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
+) -> None:
+    """The version that waits is never let in: the page takes the newer one from the host."""
+    url = f"{host.origin}{SUB_PATH}/?backend=wasm"
+    visitor = returning(visit, url)
+    build(tmp_path / SUB_PATH, "negative")
+    visitor.page.add_init_script("ServiceWorker.prototype.postMessage = () => {}")
+    visitor.page.goto(url)
+    visitor.page.wait_for_selector(LOAD_IT)
+    visitor.wait_for_frames(1)
+    load_it(visitor)
+
+
 def test_a_newer_site_in_two_tabs(
     visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
 ) -> None:

@@ -95,8 +95,18 @@ function watchForUpdates(
         label: "Load it",
         run: () => {
           isWanted = true;
-          if (registration.waiting) registration.waiting.postMessage("take over");
-          else location.reload();
+          if (!registration.waiting) {
+            location.reload();
+            return;
+          }
+          registration.waiting.postMessage("take over");
+          // Browsers let the old version finish what it does, and have been seen to wait for longer
+          // than anybody would: then the host has the newer one too.
+          setTimeout(() => {
+            void registration.unregister().finally(() => {
+              location.reload();
+            });
+          }, PATIENCE_MS);
         },
       },
     ]);
