@@ -30,7 +30,8 @@ from edge_style_training.data import centre_crop, find_photos, resize_short_side
 from edge_style_training.losses import Objective
 from edge_style_training.networks import build_network
 from edge_style_training.schedule import learning_rate_at
-from edge_style_training.trainer import Progress, Trainer
+from edge_style_training.trainer import Trainer
+from edge_style_training.training_loop import Progress
 from edge_style_training.vgg import LossNetwork, load_loss_network
 
 # Of `Trainer`'s reports, which set the rhythm of the turns.

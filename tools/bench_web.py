@@ -2,9 +2,9 @@
 
     python tools/bench_web.py starry full.onnx --size 320x240 --size 640x480
 
-It needs the built page (`make web`), Chromium and the package playwright (extra `test`). Frames are
-those that were shown; `infer` is the network alone. The clip has 60 frames a second, which is as
-many as the page can show.
+It needs the built page (`make web`), Chromium, playwright and PyAV (extras `test`, `video`). Frames
+are those that were shown; `infer` is the network alone. The clip has 60 frames a second, which is
+as many as the page can show.
 """
 
 import argparse

@@ -22,7 +22,7 @@ from edge_style_training.near_copies import near_copies
 from edge_style_training.networks import build_network
 from edge_style_training.networks.any_style import AnyStyleConfig, AnyStyleNet
 from edge_style_training.networks.lean import LeanConfig, LeanNet
-from edge_style_training.trainer import Progress
+from edge_style_training.training_loop import Progress
 from edge_style_training.vgg import LossNetwork
 
 from .conftest import textured

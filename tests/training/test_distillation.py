@@ -14,7 +14,7 @@ from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
 from edge_style_training.distillation import Distillation, distance
 from edge_style_training.networks import build_network
-from edge_style_training.trainer import Progress
+from edge_style_training.training_loop import Progress
 
 LARGE: dict[str, Any] = {"width": 12, "blocks": 1, "coarse_blocks": 1, "coarse_width": 12}
 LARGE["instance_at"] = [0, 1, 2]

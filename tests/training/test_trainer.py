@@ -17,7 +17,8 @@ from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig, check_settings, read_recipe
 from edge_style_training.data import find_photos, to_tensor
 from edge_style_training.schedule import learning_rate_at
-from edge_style_training.trainer import Progress, Trainer
+from edge_style_training.trainer import Trainer
+from edge_style_training.training_loop import Progress
 from edge_style_training.vgg import LossNetwork
 
 TINY = TrainingConfig(

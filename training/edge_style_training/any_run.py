@@ -1,11 +1,8 @@
 """What the command `train-any` does around the trainer: chooses pictures, shows progress."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from edge_style.errors import ContentError, UsageError
 from edge_style_training.any_data import StyleDataset
@@ -17,7 +14,7 @@ from edge_style_training.data import find_photos
 from edge_style_training.near_copies import near_copies
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.resuming import ensure_none
-from edge_style_training.run import Reporter, check_output
+from edge_style_training.run import check_output, console_of, run_shown
 from edge_style_training.vgg import load_loss_network
 
 # `style_px` is the side of the crops of styles here.
@@ -117,28 +114,23 @@ def run_any_training(
     pool, kept, copies = split_pool(styles, read_aside(aside))
     photos = find_photos(content)
     network = load_loss_network(vgg, needed_layers(config.objective))
-    console = Console(stderr=True)
+    dataset = StyleDataset(pool, photos, config.style_px, config.seed)
+    trainer = AnyTrainer(config, network, dataset, kept, photos, output, workers=workers)
+    if trainer.accelerator.num_processes > 1:
+        raise UsageError("train-any runs on one device: start it without a launcher")
+    console = console_of(trainer)
     for copy, original in copies.items():
         console.print(f"left out: {copy} shows what {original.name} does, which is kept aside")
     console.print(
         f"{len(pool)} pictures to learn from, aside {', '.join(path.name for path in kept)}"
     )
-    dataset = StyleDataset(pool, photos, config.style_px, config.seed)
-    trainer = AnyTrainer(config, network, dataset, kept, photos, output, workers=workers)
     if resume:
         trainer.resume()
     else:
         if not force:
             ensure_none(trainer.resume_path)
         trainer.begin(base)
-    console.print(
-        f"any on {trainer.device} in {trainer.precision}, {len(photos):,} photos, "
-        f"step {trainer.step:,} of {config.steps:,}"
-    )
-    with ExitStack() as stack:
-        reporter = Reporter(console, log_dir, stack)
-        reporter.start(trainer.step, config.steps)
-        best = trainer.run(reporter)
+    best = run_shown(trainer, console, len(photos), log_dir)
     console.print(
         f"{output}: best at step {best.step:,}, total loss {best.scores['total']:,.0f} in styles "
         f"kept aside (content {best.scores['content']:,.0f}, style {best.scores['style']:,.0f})\n"

@@ -16,11 +16,11 @@ from edge_style.images import read_image
 from edge_style_training.any_data import StyleDataset
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import resize_short_side, to_tensor
-from edge_style_training.device_training import DeviceTraining
 from edge_style_training.losses import Objective, PerceptualLoss, gram_matrix
 from edge_style_training.networks import build_network
 from edge_style_training.networks.any_style import ENCODER_LAYERS, STYLE_PX, AnyStyleNet
 from edge_style_training.networks.lean import LeanNet
+from edge_style_training.training_loop import Training
 from edge_style_training.validation import read_crops
 from edge_style_training.vgg import LossNetwork, in_bfloat16
 
@@ -49,13 +49,13 @@ class StyleTargets:
     grams: Mapping[str, Tensor]
 
 
-class AnyTrainer(DeviceTraining):
+class AnyTrainer(Training):
     """Trains the encoder's head and the transformer."""
 
     resume_format = "edge-style-any-2"
     # The style loss varies a thousandfold from step to step.
     watched = "content"
-    state_names = (*DeviceTraining.state_names, "usual_cost")
+    state_names = (*Training.state_names, "usual_cost")
     network: AnyStyleNet
 
     def __init__(
@@ -68,7 +68,6 @@ class AnyTrainer(DeviceTraining):
         output: Path,
         *,
         workers: int = 2,
-        device: torch.device | None = None,
     ) -> None:
         """Set everything up; nothing is written yet.
 
@@ -80,7 +79,6 @@ class AnyTrainer(DeviceTraining):
             photos: to learn on; some are held out.
             output: where the finished checkpoint goes.
             workers: loader processes.
-            device: the best there is if None.
         """
         torch.manual_seed(config.seed)
         network = build_network(config.architecture, config.network)
@@ -88,7 +86,7 @@ class AnyTrainer(DeviceTraining):
             raise TypeError(f"expected architecture any, got {config.architecture}")
         own = network.encoder.vgg
         own.load_state_dict({key: loss_network.state_dict()[key] for key in own.state_dict()})
-        super().__init__(config, network, photos, output, workers=workers, device=device)
+        super().__init__(config, network, photos, output, workers=workers)
         self.vgg = loss_network.to(self.device)
         self.half = loss_network if self.precision == "fp32" else in_bfloat16(loss_network)
         self.styles = styles

@@ -183,8 +183,7 @@ def take_over(network: nn.Module, checkpoint: Checkpoint, config: TrainingConfig
             f"the checkpoint knows {known} styles, the settings want {wanted}: begin with a "
             "network of one style, or of as many"
         )
-    checkpoint_of_many = begun.with_styles(wanted)
-    network.load_state_dict(checkpoint_of_many.state_dict())
+    network.load_state_dict(begun.with_styles(wanted).state_dict())
 
 
 def _nearest_style(many: LeanNet, validation: Validation, device: torch.device) -> int:

@@ -188,13 +188,21 @@ def _known(description: Any, path: Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"{path} has {type(value).__name__} for '{key}', expected {kinds[key].__name__}"
             )
-    network = known.get("network", {})
-    if known["architecture"] == "lean":
-        known["network"] = {**_EARLIER_WIDTHS, **network}
+    known["network"] = _with_widths(known["architecture"], known.get("network", {}))
     styles = known.get("styles", [])
     if not all(isinstance(each, Mapping) and "name" in each for each in styles):
         raise CheckpointError(f"{path} lists styles without names")
     return known
+
+
+def _with_widths(architecture: str, network: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a file's network, with the widths that it leaves to what was usual."""
+    if architecture == "lean":
+        return {**_EARLIER_WIDTHS, **network}
+    transformer = network.get("transformer", {})
+    if architecture == "any" and isinstance(transformer, Mapping):
+        return {**network, "transformer": {**_EARLIER_WIDTHS, **transformer}}
+    return dict(network)
 
 
 def _shape(value: Any) -> list[int] | str:

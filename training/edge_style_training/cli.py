@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_style.errors import MissingExtraError, UsageError
+from edge_style_training import options
 
 
 def train(
@@ -16,21 +17,12 @@ def train(
             metavar="PAINTING...", help="The painting; of several, the mean, or see --many."
         ),
     ],
-    content: Annotated[
-        Path, typer.Option(help="Folder of photos to learn on, nested as you like.", metavar="DIR")
-    ],
+    content: options.Content,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Checkpoint to write, such as starry.pth.")
     ],
-    vgg: Annotated[
-        Path | None,
-        typer.Option(
-            help="VGG16 weights (.safetensors, .pth); fetched from torchvision if omitted."
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML recipe; options given here overrule it.")
-    ] = None,
+    vgg: options.Vgg = None,
+    config: options.Recipe = None,
     many: Annotated[
         bool,
         typer.Option(
@@ -38,11 +30,9 @@ def train(
         ),
     ] = False,
     architecture: Annotated[str | None, typer.Option(help="Network: lean or johnson.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
+    steps: options.Steps = None,
     batch_size: Annotated[int | None, typer.Option(help="Photos a step.")] = None,
-    crop_px: Annotated[
-        int | None, typer.Option("--crop", help="Side of the crops, pixels.")
-    ] = None,
+    crop_px: options.Crop = None,
     style_px: Annotated[
         int | None,
         typer.Option("--style-size", help="Short side of the painting, pixels: size of strokes."),
@@ -54,7 +44,7 @@ def train(
         ),
     ] = None,
     content_weight: Annotated[float | None, typer.Option(help="Of the content loss.")] = None,
-    style_weight: Annotated[float | None, typer.Option(help="Of the style loss.")] = None,
+    style_weight: options.StyleWeight = None,
     tv_weight: Annotated[float | None, typer.Option(help="Of total variation.")] = None,
     consistency_weight: Annotated[
         float | None, typer.Option(help="Of steadiness under noise and small shifts.")
@@ -62,15 +52,13 @@ def train(
     grid_weight: Annotated[
         float | None, typer.Option(help="Of patterns that repeat with the network's cells.")
     ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--lr", "--learning-rate", help="Peak learning rate of Adam.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    learning_rate: options.LearningRate = None,
+    precision: options.Precision = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, crops and noise.")] = None,
-    validate_every: Annotated[int | None, typer.Option(help="Steps between validations.")] = None,
-    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
+    validate_every: options.ValidateEvery = None,
+    checkpoint_every: options.CheckpointEvery = None,
     validation_photos: Annotated[int | None, typer.Option(help="Photos held out.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that read photos.", min=0)] = 2,
+    workers: options.Workers = 2,
     start_from: Annotated[
         str | None,
         typer.Option(
@@ -80,11 +68,9 @@ def train(
             "checkpoint, and with its settings: minutes instead of hours.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with an interrupted training.")] = False,
-    force: Annotated[bool, typer.Option(help="Overwrite OUTPUT.")] = False,
-    log_dir: Annotated[
-        Path | None, typer.Option(help="Write TensorBoard scalars and pictures here.")
-    ] = None,
+    resume: options.Resume = False,
+    force: options.Force = False,
+    log_dir: options.LogDir = None,
     name: Annotated[
         str | None, typer.Option(help="Of the style; OUTPUT's stem if omitted.")
     ] = None,

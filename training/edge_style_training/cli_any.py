@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from edge_style.errors import UsageError
+from edge_style_training import options
 from edge_style_training.cli import read_settings, require_training_packages
 
 
@@ -14,9 +15,7 @@ def train_any(
         list[Path],
         typer.Argument(metavar="STYLES...", help="Folders of pictures to learn styles from."),
     ],
-    content: Annotated[
-        Path, typer.Option(help="Folder of photos to learn on, nested as you like.", metavar="DIR")
-    ],
+    content: options.Content,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Checkpoint to write, such as any.pth.")
     ],
@@ -28,34 +27,23 @@ def train_any(
             "validation, with every copy and crop of them; up to eight if omitted.",
         ),
     ] = None,
-    vgg: Annotated[
-        Path | None,
-        typer.Option(
-            help="VGG16 weights (.safetensors, .pth); fetched from torchvision if omitted."
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML recipe; options given here overrule it.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
+    vgg: options.Vgg = None,
+    config: options.Recipe = None,
+    steps: options.Steps = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Photos a step, each in a style of its own.")
     ] = None,
-    crop_px: Annotated[
-        int | None, typer.Option("--crop", help="Side of the crops, pixels.")
-    ] = None,
+    crop_px: options.Crop = None,
     style_px: Annotated[
         int | None, typer.Option("--style-size", help="Side of the crops of styles, pixels.")
     ] = None,
-    style_weight: Annotated[float | None, typer.Option(help="Of the style loss.")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--lr", "--learning-rate", help="Peak learning rate of Adam.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    style_weight: options.StyleWeight = None,
+    learning_rate: options.LearningRate = None,
+    precision: options.Precision = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, crops and styles.")] = None,
-    validate_every: Annotated[int | None, typer.Option(help="Steps between validations.")] = None,
-    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that read photos.", min=0)] = 2,
+    validate_every: options.ValidateEvery = None,
+    checkpoint_every: options.CheckpointEvery = None,
+    workers: options.Workers = 2,
     start_from: Annotated[
         str | None,
         typer.Option(
@@ -64,11 +52,9 @@ def train_any(
             help="Begin with the weights of a network of one style, as far as they fit.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with an interrupted training.")] = False,
-    force: Annotated[bool, typer.Option(help="Overwrite OUTPUT.")] = False,
-    log_dir: Annotated[
-        Path | None, typer.Option(help="Write TensorBoard scalars and pictures here.")
-    ] = None,
+    resume: options.Resume = False,
+    force: options.Force = False,
+    log_dir: options.LogDir = None,
 ) -> None:
     """Train a network that paints in the style of any picture (Ghiasi et al. 2017)."""
     if resume and force:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from edge_style.errors import UsageError
+from edge_style_training import options
 from edge_style_training.cli import read_settings, require_training_packages
 
 
@@ -18,32 +19,20 @@ def distill(
             "network that knows each as a style.",
         ),
     ],
-    content: Annotated[
-        Path, typer.Option(help="Folder of photos to learn on, nested as you like.", metavar="DIR")
-    ],
+    content: options.Content,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Checkpoint to write, such as small.pth.")
     ],
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="TOML recipe, the student's [network] among others; options given here overrule "
-            "it."
-        ),
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
+    config: options.Recipe = None,
+    steps: options.Steps = None,
     batch_size: Annotated[int | None, typer.Option(help="Photos a step.")] = None,
-    crop_px: Annotated[
-        int | None, typer.Option("--crop", help="Side of the crops, pixels.")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--lr", "--learning-rate", help="Peak learning rate of Adam.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
+    crop_px: options.Crop = None,
+    learning_rate: options.LearningRate = None,
+    precision: options.Precision = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and crops.")] = None,
-    validate_every: Annotated[int | None, typer.Option(help="Steps between validations.")] = None,
-    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that read photos.", min=0)] = 2,
+    validate_every: options.ValidateEvery = None,
+    checkpoint_every: options.CheckpointEvery = None,
+    workers: options.Workers = 2,
     start_from: Annotated[
         str | None,
         typer.Option(
@@ -53,11 +42,9 @@ def distill(
             "for one.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with an interrupted training.")] = False,
-    force: Annotated[bool, typer.Option(help="Overwrite OUTPUT.")] = False,
-    log_dir: Annotated[
-        Path | None, typer.Option(help="Write TensorBoard scalars and pictures here.")
-    ] = None,
+    resume: options.Resume = False,
+    force: options.Force = False,
+    log_dir: options.LogDir = None,
 ) -> None:
     """Teach a small network to paint what a larger one paints (Hinton et al. 2015), without VGG."""
     if resume and force:

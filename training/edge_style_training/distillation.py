@@ -8,13 +8,11 @@ Several teachers of one painting each make one network of many styles (Dumoulin 
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
-from rich.console import Console
 from torch import Tensor
 
 from edge_style.errors import UsageError
@@ -22,11 +20,11 @@ from edge_style_training.base import find_base, objective_of, take_over
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
-from edge_style_training.device_training import DeviceTraining
 from edge_style_training.networks import build_network
 from edge_style_training.resuming import ensure_none
-from edge_style_training.run import Reporter, check_output
+from edge_style_training.run import check_output, console_of, run_shown
 from edge_style_training.schedule import styles_in_turn
+from edge_style_training.training_loop import Training
 from edge_style_training.validation import read_crops
 
 DEFAULTS: Mapping[str, Any] = {
@@ -62,7 +60,7 @@ def _soft(apart: Tensor) -> Tensor:
     return (apart.square() + _SOFT_LEVELS**2).sqrt().mean() - _SOFT_LEVELS
 
 
-class Distillation(DeviceTraining):
+class Distillation(Training):
     """Trains a network to paint as its teachers do."""
 
     resume_format = "edge-style-distillation-1"
@@ -75,7 +73,6 @@ class Distillation(DeviceTraining):
         output: Path,
         *,
         workers: int = 2,
-        device: torch.device | None = None,
     ) -> None:
         """Set everything up; nothing is written yet.
 
@@ -85,11 +82,10 @@ class Distillation(DeviceTraining):
             photos: to learn on; some are held out.
             output: where the finished checkpoint goes.
             workers: loader processes.
-            device: the best there is if None.
         """
         torch.manual_seed(config.seed)
         network = build_network(config.architecture, config.network)
-        super().__init__(config, network, photos, output, workers=workers, device=device)
+        super().__init__(config, network, photos, output, workers=workers)
         self.credits = [{name: getattr(each, name) for name in _CREDITS} for each in teachers]
         self.teachers = [
             teacher.build().requires_grad_(requires_grad=False).to(self.device)
@@ -102,12 +98,11 @@ class Distillation(DeviceTraining):
         Raises:
             CheckpointError: it is not of the network that the settings describe.
         """
-        take_over(self.network, checkpoint, self.config)
+        take_over(self.unwrapped, checkpoint, self.config)
 
     def losses(self, photos: Tensor) -> dict[str, Tensor]:
         """The total, in levels; each photo is painted in the style whose turn it is."""
-        first = self.step * self.config.batch_size
-        styles = styles_in_turn(first, len(photos), len(self.teachers), self.config.seed)
+        styles = styles_in_turn(self.first_photo, len(photos), len(self.teachers), self.config.seed)
         with self.autocast():
             wanted = self._taught(photos, styles)
             stylized = self._stylize(photos, styles)
@@ -176,11 +171,8 @@ def run_distillation(
     """
     masters = [load_checkpoint(find_base(name)) for name in teachers]
     for name, master in zip(teachers, masters, strict=True):
-        if master.architecture == "any" or master.styles:
-            raise UsageError(
-                f"{name} paints in many styles: a teacher should paint in one, see "
-                "edge-style export --style"
-            )
+        if master.architecture == "any" or int(master.network.get("styles", 1)) > 1:
+            raise UsageError(f"{name} paints in many styles: a teacher should paint in one")
     base = load_checkpoint(find_base(start_from)) if start_from else None
     own = dict(base.network) if base is not None else {}
     network = {**own, **settings.get("network", {})}
@@ -188,10 +180,14 @@ def run_distillation(
     if len(masters) > 1:
         network["styles"] = len(masters)
     # What the teacher was trained for is what the student may be trained on with, see `train`.
-    chosen = {**objective_of(masters[0]), **DEFAULTS, **settings, "network": network}
-    config = TrainingConfig(**chosen)
-    if len(masters) > 1 and config.architecture != "lean":
-        raise UsageError("several teachers want a student of the architecture lean")
+    config = TrainingConfig(
+        **{**objective_of(masters[0]), **DEFAULTS, **settings, "network": network}
+    )
+    if config.architecture == "any" or (len(masters) > 1 and config.architecture != "lean"):
+        raise UsageError(
+            f"a student of architecture {config.architecture} cannot be taught "
+            f"{len(masters)} style{'s' * (len(masters) > 1)}: leave it at lean"
+        )
     check_output(output, resume=resume, force=force)
     photos = find_photos(content)
     training = Distillation(config, masters, photos, output, workers=workers)
@@ -201,16 +197,10 @@ def run_distillation(
         training.resume()
     elif not force:
         ensure_none(training.resume_path)
-    console = Console(stderr=True)
-    console.print(
-        f"{config.architecture} on {training.device} in {training.precision}, taught by "
-        f"{', '.join(master.name or name for name, master in zip(teachers, masters, strict=True))}"
-        f"; {len(photos):,} photos, step {training.step:,} of {config.steps:,}"
-    )
-    with ExitStack() as stack:
-        reporter = Reporter(console, log_dir, stack)
-        reporter.start(training.step, config.steps)
-        best = training.run(reporter)
+    names = ", ".join(master.name or name for name, master in zip(teachers, masters, strict=True))
+    console = console_of(training)
+    console.print(f"taught by {names}")
+    best = run_shown(training, console, len(photos), log_dir)
     console.print(
         f"{output}: best at step {best.step:,}, {best.scores['total']:.2f} levels from the teacher"
         f"\nnext: edge-style export {output}, or edge-style train PAINTING --from {output} to "

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accelerate import Accelerator
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,13 +18,15 @@ from rich.progress import (
 
 from edge_style.errors import ContentError, UsageError
 from edge_style.images import read_image
-from edge_style_training import trainer as training
 from edge_style_training.base import find_base, predicted, settings_from
-from edge_style_training.checkpoint import load_checkpoint
+from edge_style_training.checkpoint import Checkpoint, load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, resize_short_side, to_tensor
 from edge_style_training.networks.any_style import STYLE_PX
 from edge_style_training.resuming import ensure_none
+from edge_style_training.trainer import Trainer
+from edge_style_training.training_loop import Progress as TrainingProgress
+from edge_style_training.training_loop import Training
 from edge_style_training.vgg import load_loss_network
 
 if TYPE_CHECKING:
@@ -87,14 +88,7 @@ def run_training(
     pictures = [read_painting(path, config.style_px) for path in paintings]
     photos = find_photos(content)
     network = load_loss_network(vgg, config.objective.layers)
-    accelerator = Accelerator()
-    if config.batch_size % accelerator.num_processes:
-        raise UsageError(
-            f"batch_size {config.batch_size} cannot be shared by {accelerator.num_processes} "
-            "processes: give a multiple"
-        )
-    console = Console(stderr=True, quiet=not accelerator.is_main_process)
-    trainer = training.Trainer(
+    trainer = Trainer(
         config,
         network,
         pictures,
@@ -102,8 +96,8 @@ def run_training(
         output,
         _description(paintings, output, description, known_paintings, many=many),
         workers=workers,
-        accelerator=accelerator,
     )
+    console = console_of(trainer)
     if base is not None:
         base = predicted(base, [read_painting(path, STYLE_PX) for path in paintings])
         style = trainer.start_from(base)
@@ -115,21 +109,46 @@ def run_training(
         trainer.resume()
     elif not force:
         ensure_none(trainer.resume_path)
-    console.print(
-        f"{config.architecture} on {accelerator.device} in {trainer.precision}, "
-        f"{len(photos):,} photos, step {trainer.step:,} of {config.steps:,}"
-    )
-    with ExitStack() as stack:
-        reporter = Reporter(console, log_dir if accelerator.is_main_process else None, stack)
-        reporter.start(trainer.step, config.steps)
-        best = trainer.run(reporter)
-    if trainer.skipped_photos:
-        console.print(f"{trainer.skipped_photos} broken pictures were skipped")
+    best = run_shown(trainer, console, len(photos), log_dir)
     console.print(
         f"{output}: best at step {best.step:,}, total loss {best.scores['total']:,.0f} "
         f"(content {best.scores['content']:,.0f}, style {best.scores['style']:,.0f})\n"
         f"next: edge-style export {output}"
     )
+
+
+def console_of(training: Training) -> Console:
+    """Where a training's main process writes; the others are quiet."""
+    return Console(stderr=True, quiet=not training.accelerator.is_main_process)
+
+
+def run_shown(
+    training: Training, console: Console, photos: int, log_dir: Path | None
+) -> Checkpoint:
+    """Run a training behind a progress bar and with its log; the best checkpoint.
+
+    Args:
+        training: ready to run.
+        console: for what is said.
+        photos: that it learns on.
+        log_dir: for TensorBoard.
+
+    Raises:
+        EdgeStyleError: as `Training.run`.
+    """
+    config = training.config
+    console.print(
+        f"{config.architecture} on {training.device} in {training.precision}, "
+        f"{photos:,} photos, step {training.step:,} of {config.steps:,}"
+    )
+    is_main = training.accelerator.is_main_process
+    with ExitStack() as stack:
+        reporter = Reporter(console, log_dir if is_main else None, stack)
+        reporter.start(training.step, config.steps)
+        best = training.run(reporter)
+    if training.skipped_photos:
+        console.print(f"{training.skipped_photos} broken pictures were skipped")
+    return best
 
 
 def _description(
@@ -182,7 +201,7 @@ class Reporter:
     def start(self, step: int, steps: int) -> None:
         self._task = self._bar.add_task("", total=steps, completed=step, losses="")
 
-    def __call__(self, progress: training.Progress) -> None:
+    def __call__(self, progress: TrainingProgress) -> None:
         told = [name for name in ("content", "style") if name in progress.losses] or ["total"]
         shown = "  ".join(f"{name} {_short(progress.losses[name])}" for name in told)
         shown += f"  {progress.photos_per_second:.1f} photos/s"

@@ -116,12 +116,13 @@ LOAD_IT = "button:has-text('Load it')"
 STYLES = "label.style"
 
 
-def returning(visit: Callable[..., Visit], url: str) -> Visit:
-    """A visitor who was here once, so that everything is kept."""
+def returning(visit: Callable[..., Visit], host: PlainHost) -> tuple[str, Visit]:
+    """The address, and a visitor who was here once, so that everything is kept."""
+    url = f"{host.origin}{SUB_PATH}/?backend=wasm"
     visitor = visit(url)
     visitor.wait("d.kept === 'true'")
     assert visitor.page.locator(STYLES).count() == 4
-    return visitor
+    return url, visitor
 
 
 def load_it(visitor: Visit) -> None:
@@ -138,8 +139,7 @@ def load_it(visitor: Visit) -> None:
 def test_a_newer_site_is_offered(
     visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
 ) -> None:
-    url = f"{host.origin}{SUB_PATH}/?backend=wasm"
-    visitor = returning(visit, url)
+    url, visitor = returning(visit, host)
     build(tmp_path / SUB_PATH, "negative")
     visitor.page.goto(url)
     visitor.page.wait_for_selector(LOAD_IT)
@@ -152,8 +152,7 @@ def test_a_newer_site_comes_also_where_the_browser_hesitates(
     visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
 ) -> None:
     """The version that waits is never let in: the page takes the newer one from the host."""
-    url = f"{host.origin}{SUB_PATH}/?backend=wasm"
-    visitor = returning(visit, url)
+    url, visitor = returning(visit, host)
     build(tmp_path / SUB_PATH, "negative")
     visitor.page.add_init_script("ServiceWorker.prototype.postMessage = () => {}")
     visitor.page.goto(url)
@@ -162,12 +161,28 @@ def test_a_newer_site_comes_also_where_the_browser_hesitates(
     load_it(visitor)
 
 
+def test_without_a_host_a_visitor_keeps_the_version_there_is(
+    visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
+) -> None:
+    """As above, and by the time the visitor says yes there is no connection."""
+    url, visitor = returning(visit, host)
+    build(tmp_path / SUB_PATH, "negative")
+    visitor.page.add_init_script("ServiceWorker.prototype.postMessage = () => {}")
+    visitor.page.goto(url)
+    visitor.page.wait_for_selector(LOAD_IT)
+    visitor.wait_for_frames(1)
+    host.close()
+    with visitor.page.expect_navigation(timeout=20_000):
+        visitor.page.click(LOAD_IT)
+    visitor.wait_for_frames(1)
+    assert visitor.page.locator(STYLES).count() == 4
+
+
 def test_a_newer_site_in_two_tabs(
     visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
 ) -> None:
     """One finds it on its way, and is told all the same; one is told that the other let it in."""
-    url = f"{host.origin}{SUB_PATH}/?backend=wasm"
-    visitor = returning(visit, url)
+    url, visitor = returning(visit, host)
     build(tmp_path / SUB_PATH, "negative")
     host.hold("sample.jpg")
     visitor.page.goto(url)

@@ -38,9 +38,7 @@ _MOST_UNUSUAL = 4.0
 # Instance normalizations carry the style, at no cost; those at the end of a residual block are
 # fixed and fold away, so that the int8 sum stays whole. The stem's has to be one: what it gives
 # reaches the head directly, colours and details of the photo, and a fixed one would cost as much.
-_TRANSFORMER = LeanConfig(
-    blocks=0, coarse_blocks=4, coarse_width=64, instance_at=(0, 1, 2, 4, 6, 8), border_px=24
-)
+_TRANSFORMER = LeanConfig(blocks=0, coarse_blocks=4, instance_at=(0, 1, 2, 4, 6, 8), border_px=24)
 
 
 @dataclass(frozen=True)

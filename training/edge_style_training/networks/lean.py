@@ -194,7 +194,7 @@ class CoarseStage(nn.Module):
 
 
 class LeanNet(nn.Module):
-    """See `LeanConfig`. 251,395 weights and 7,800 MAC a pixel at 640x480 with the defaults."""
+    """See `LeanConfig`. 251,395 weights and 7,365 MAC a pixel with the defaults."""
 
     stride_px = 4
 

@@ -77,6 +77,23 @@ async function isControlled(workers: ServiceWorkerContainer): Promise<boolean> {
 }
 
 /**
+ * Load the page again from its host, without a service worker, which the page then registers anew.
+ *
+ * For a browser that does not let the waiting version in: when is for it to say, and the visitor has
+ * said yes. Without a connection the version that is kept stays.
+ */
+async function withoutWorker(registration: ServiceWorkerRegistration): Promise<void> {
+  try {
+    // Service workers answer GET alone, so this is the host's own answer.
+    const { ok } = await fetch("./", { method: "HEAD" });
+    if (ok) await registration.unregister();
+  } catch {
+    // no connection
+  }
+  location.reload();
+}
+
+/**
  * Offer a newer version of the site, instead of changing it under the visitor's hands.
  *
  * The browser looks for one whenever it likes: it may be on its way, or wait, before the page
@@ -100,12 +117,8 @@ function watchForUpdates(
             return;
           }
           registration.waiting.postMessage("take over");
-          // Browsers let the old version finish what it does, and have been seen to wait for longer
-          // than anybody would: then the host has the newer one too.
           setTimeout(() => {
-            void registration.unregister().finally(() => {
-              location.reload();
-            });
+            void withoutWorker(registration);
           }, PATIENCE_MS);
         },
       },

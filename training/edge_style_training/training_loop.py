@@ -1,31 +1,73 @@
-"""A training on one device: what a network for any style and a distillation have in common.
+"""The loop that all trainings of style networks share: crops, steps, validations, checkpoints.
 
-As in `trainer`, what a step sees depends on the settings and its number alone, so a resumed
-training repeats an uninterrupted one.
+What a step sees depends on the settings and its number alone (crops, noise, learning rate), so a
+resumed training repeats an uninterrupted one.
 """
 
 import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
-from edge_style.errors import CheckpointError, TrainingDivergedError
+from edge_style.errors import CheckpointError, TrainingDivergedError, UsageError
 from edge_style_training.checkpoint import Checkpoint, save_atomically, save_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import CropDataset, crop_loader
 from edge_style_training.resuming import best_of, read_state
 from edge_style_training.schedule import learning_rate_at
-from edge_style_training.trainer import DIVERGED_FACTOR, REPORT_EVERY, Progress, resolve_precision
 from edge_style_training.validation import hold_out
 
+_REPORT_EVERY = 10
 
-class DeviceTraining(ABC):
+# The watched loss falls by an order of magnitude in the first hundred steps and then slowly. Far
+# above its start it does not come back.
+_DIVERGED_FACTOR = 20.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A glance at a running training.
+
+    Attributes:
+        step, steps: done, and in all.
+        losses: of the last step: content, style, tv, consistency, grid (unweighted), total.
+        validation: losses on the validation photos, where this report follows a validation.
+        learning_rate: of the last step.
+        photos_per_second: since the last report.
+        skipped_photos: broken ones met so far.
+        pictures: stylized validation photos [N, 3, H, W], 0..255, with a validation.
+    """
+
+    step: int
+    steps: int
+    losses: Mapping[str, float]
+    learning_rate: float
+    photos_per_second: float
+    skipped_photos: int = 0
+    validation: Mapping[str, float] = field(default_factory=dict)
+    pictures: Tensor | None = None
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """`auto` -> bf16 where the device multiplies in it natively, else fp32."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        has_bf16 = torch.cpu.is_available() and torch.cpu._is_avx512_bf16_supported()
+        return "bf16" if has_bf16 else "fp32"
+    return "fp32"
+
+
+class Training(ABC):
     """Trains a network on crops of photos; see `run`.
 
     Attributes:
@@ -46,7 +88,7 @@ class DeviceTraining(ABC):
         output: Path,
         *,
         workers: int,
-        device: torch.device | None,
+        margin_px: int = 0,
     ) -> None:
         """Set up; nothing is written yet.
 
@@ -56,18 +98,31 @@ class DeviceTraining(ABC):
             photos: to learn on; some are held out.
             output: where the finished checkpoint goes.
             workers: loader processes.
-            device: the best there is if None.
+            margin_px: by which crops are larger than the settings say.
+
+        Raises:
+            UsageError: the processes cannot share the batch.
         """
         self.config = config
         self.output = output
         self.workers = workers
-        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.accelerator = Accelerator()
+        processes = self.accelerator.num_processes
+        if config.batch_size % processes:
+            raise UsageError(
+                f"batch_size {config.batch_size} cannot be shared by {processes} processes: give a "
+                "multiple"
+            )
+        self.device = self.accelerator.device
         self.precision = resolve_precision(config.precision, self.device)
-        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
+        network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
         trained = [weight for weight in network.parameters() if weight.requires_grad]
-        self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
+        optimizer = torch.optim.Adam(trained, lr=config.learning_rate)
+        self.network: nn.Module
+        self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
         self.held_out, rest = hold_out(photos, config.validation_photos)
-        self.photos = CropDataset(rest, config.crop_px, config.seed)
+        self.dataset = CropDataset(rest, config.crop_px + margin_px, config.seed)
+        self.skipped_photos = 0
         self.step = 0
         self.best_total = math.inf
         self.best: Checkpoint | None = None
@@ -89,6 +144,19 @@ class DeviceTraining(ABC):
     def resume_path(self) -> Path:
         return self.output.with_suffix(".resume.pth")
 
+    @property
+    def unwrapped(self) -> nn.Module:
+        """The network itself, without what `accelerate` puts around it."""
+        network: nn.Module = self.accelerator.unwrap_model(self.network)
+        return network
+
+    @property
+    def first_photo(self) -> int:
+        """Number of this process's first photo of the step, of all that were seen before it."""
+        share: int = self.config.batch_size // self.accelerator.num_processes
+        rank: int = self.accelerator.process_index
+        return self.step * self.config.batch_size + rank * share
+
     def autocast(self) -> torch.autocast:
         """The precision in which the network computes."""
         return torch.autocast(
@@ -99,7 +167,7 @@ class DeviceTraining(ABC):
         """Train from `self.step` to the end, saving on the way; the best checkpoint by validation.
 
         Args:
-            report: called every ten steps and after every validation.
+            report: called every ten steps and after every validation, on the main process.
 
         Raises:
             TrainingDivergedError: the loss became infinite, NaN, or hopelessly large.
@@ -108,20 +176,22 @@ class DeviceTraining(ABC):
         """
         config = self.config
         loader = crop_loader(
-            self.photos,
+            self.dataset,
             first_step=self.step,
             last_step=config.steps,
             batch_size=config.batch_size,
             workers=self.workers,
+            rank=self.accelerator.process_index,
+            world=self.accelerator.num_processes,
         )
-        last_time, last_step, skipped_photos = time.perf_counter(), self.step, 0
+        last_time, last_step = time.perf_counter(), self.step
         for crops, skipped in loader:
-            skipped_photos += int(skipped.sum())
-            losses = self._train_step(crops.to(self.device))
+            self.skipped_photos += int(skipped.sum())
+            losses = self._train_step(crops.to(self.device, non_blocking=True))
             self.step += 1
             validate = self.step % config.validate_every == 0 or self.step == config.steps
             save = self.step % config.checkpoint_every == 0
-            if not (validate or save or self.step % REPORT_EVERY == 0):
+            if not (validate or save or self.step % _REPORT_EVERY == 0):
                 continue
             now = time.perf_counter()
             progress = Progress(
@@ -130,18 +200,21 @@ class DeviceTraining(ABC):
                 losses=self._checked(losses),
                 learning_rate=learning_rate_at(config, self.step - 1),
                 photos_per_second=(self.step - last_step) * config.batch_size / (now - last_time),
-                skipped_photos=skipped_photos,
+                skipped_photos=self.skipped_photos,
             )
             if validate:
                 progress = self._validated(progress)
-            if save or validate:
-                self._save()
-            report(progress)
+            if self.accelerator.is_main_process:
+                if save or validate:
+                    self._save()
+                report(progress)
             last_time, last_step = time.perf_counter(), self.step
+        self.accelerator.wait_for_everyone()
         if self.best is None:
             raise CheckpointError("the training ended before its first validation")
-        save_checkpoint(self.best, self.output)
-        self.resume_path.unlink(missing_ok=True)
+        if self.accelerator.is_main_process:
+            save_checkpoint(self.best, self.output)
+            self.resume_path.unlink(missing_ok=True)
         return self.best
 
     def resume(self) -> None:
@@ -151,7 +224,7 @@ class DeviceTraining(ABC):
             CheckpointError: nothing to resume, damaged, or of other settings.
         """
         state = read_state(self.resume_path, self.resume_format, self.config.as_dict())
-        self.network.load_state_dict(state["weights"])
+        self.unwrapped.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name in self.state_names:
             setattr(self, name, state[name])
@@ -164,16 +237,18 @@ class DeviceTraining(ABC):
         self.network.train()
         losses = self.losses(crops.float().contiguous(memory_format=torch.channels_last))
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(losses["total"])
+        self.accelerator.backward(losses["total"])
         self.optimizer.step()
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _checked(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
-        values = {name: float(value) for name, value in losses.items()}
+        # Averaged over the processes, so that all judge alike and none waits for one that stopped.
+        means = self.accelerator.reduce(torch.stack(list(losses.values())), reduction="mean")
+        values = dict(zip(losses, means.tolist(), strict=True))
         watched = values[self.watched]
         if self.start_loss is None and math.isfinite(values["total"]):
             self.start_loss = watched
-        limit = DIVERGED_FACTOR * (self.start_loss or math.inf)
+        limit = _DIVERGED_FACTOR * (self.start_loss or math.inf)
         if not (math.isfinite(values["total"]) and watched <= limit):
             raise TrainingDivergedError(
                 f"the {self.watched} loss was {watched:g} at step {self.step}: lower "
@@ -187,7 +262,7 @@ class DeviceTraining(ABC):
         scores, pictures = self.validate()
         if scores["total"] < self.best_total:
             self.best_total = scores["total"]
-            state = self.network.state_dict()
+            state = self.unwrapped.state_dict()
             weights = {name: weight.detach().cpu().clone() for name, weight in state.items()}
             self.best = self._checkpoint(weights, self.step, scores)
         return replace(progress, validation=scores, pictures=pictures)
@@ -196,7 +271,7 @@ class DeviceTraining(ABC):
         state: dict[str, Any] = {
             "format": self.resume_format,
             "config": self.config.as_dict(),
-            "weights": dict(self.network.state_dict()),
+            "weights": dict(self.unwrapped.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "best": best_of(self.best),
             **{name: getattr(self, name) for name in self.state_names},
