@@ -32,7 +32,9 @@ def models_table(entries: list[CatalogEntry], chosen: set[Path]) -> Table:
     table = Table("", "name", "painting", "artist", "precision", "size", "where", box=box.SIMPLE)
     for entry in entries:
         spec = entry.spec
-        painting = spec.painting if spec else entry.problem or "(not made by edge-style)"
+        painting = entry.problem or "(not made by edge-style)"
+        if spec:
+            painting = spec.painting or ", ".join(spec.styles)
         table.add_row(
             "*" if entry.path in chosen else "",
             entry.name,

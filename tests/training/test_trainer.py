@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 
 from edge_style.errors import CheckpointError, TrainingDivergedError, UsageError
 from edge_style.images import read_image
@@ -106,6 +107,14 @@ def test_resuming_with_other_settings_names_the_first(make_trainer) -> None:
     changed = make_trainer(replace(TINY, learning_rate=0.5))
     with pytest.raises(CheckpointError, match=r"learning_rate = 0\.002, not 0\.5"):
         changed.resume()
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(
+    make_trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Accelerator, "num_processes", 3)
+    with pytest.raises(UsageError, match="batch_size 2 cannot be shared by 3 processes"):
+        make_trainer(TINY)
 
 
 def test_nothing_to_resume_is_an_error(make_trainer) -> None:

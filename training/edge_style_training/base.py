@@ -64,11 +64,12 @@ def checkpoint_folders() -> tuple[Path, ...]:
     return (package.parents[1] / "exported" / "checkpoints", package / "exported" / "checkpoints")
 
 
-def find_base(name: str) -> Path:
+def find_base(name: str, asked_by: str = "--from") -> Path:
     """The checkpoint that was asked for.
 
     Args:
         name: a path; or the name of a shipped style, `base` for the one that suits any painting.
+        asked_by: option or argument that it came with, for the message.
 
     Raises:
         CheckpointError: there is none; says which there are.
@@ -85,7 +86,7 @@ def find_base(name: str) -> Path:
         {file.stem for folder in checkpoint_folders() for file in folder.glob("*.pth")}
     )
     raise CheckpointError(
-        f"--from: there is no checkpoint '{name}', expected a file, base, or one of "
+        f"{asked_by}: there is no checkpoint '{name}', expected a file, base, or one of "
         f"{', '.join(shipped) or '(none is installed)'}"
     )
 

@@ -169,7 +169,7 @@ def run_distillation(
     Raises:
         EdgeStyleError: whatever cannot be used, before any time is spent on training.
     """
-    masters = [load_checkpoint(find_base(name)) for name in teachers]
+    masters = [load_checkpoint(find_base(name, "TEACHER")) for name in teachers]
     for name, master in zip(teachers, masters, strict=True):
         if master.architecture == "any" or int(master.network.get("styles", 1)) > 1:
             raise UsageError(f"{name} paints in many styles: a teacher should paint in one")

@@ -90,6 +90,7 @@ def test_a_style_brings_all_its_files(
     assert not [style for style in ids if style.startswith("styles-")]
     many = styles_of(assemble(choose_models(["styles"]), offline=True, page=page))
     assert len(many) == 8
+    assert {file["precision"] for file in many[0]["files"]} == {"fp16", "int8"}
 
 
 def test_models_of_one_name_stay_apart(page: Path, tmp_path: Path) -> None:
