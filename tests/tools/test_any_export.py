@@ -25,7 +25,7 @@ from edge_style_training.networks.any_style import AnyStyleNet
 from edge_style_training.networks.lapped import LappedUpsample
 
 LEAN = {"width": 16, "coarse_blocks": 1, "coarse_width": 16, "instance_at": [0, 1, 2]}
-NETWORK = {"code": 6, "directions": 2, "hidden": 8, "transformer": LEAN}
+NETWORK = {"code": 16, "directions": 2, "hidden": 8, "transformer": LEAN}
 
 
 def any_network() -> AnyStyleNet:
@@ -37,7 +37,7 @@ def any_network() -> AnyStyleNet:
     with torch.no_grad():
         pictures = np.stack(pictures_to_try())
         frames = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
-        encoder.learn_usual(encoder.statistics(encoder.vgg(frames)))
+        encoder.learn_usual(encoder.statistics(frames, encoder.vgg(frames)))
         nn.init.normal_(encoder.head[2].weight, std=0.2)
         for _, norm in network.transformer.normalizations():
             norm.get_parameter("weight")[1:].normal_(std=0.1)
@@ -94,7 +94,7 @@ def expected(photo: Any, code: Any) -> Any:
     return stylized[:, :height, :width].clamp(0, 255).round().permute(1, 2, 0).numpy()
 
 
-@pytest.mark.parametrize(("precision", "levels"), [("fp32", 0.1), ("fp16", 0.5), ("int8", 2.5)])
+@pytest.mark.parametrize(("precision", "levels"), [("fp32", 0.1), ("fp16", 0.5), ("int8", 3.0)])
 def test_the_two_files_paint_together_what_the_network_paints(
     file: Callable[[str], Path], precision: str, levels: float, tmp_path: Path
 ) -> None:
@@ -130,7 +130,7 @@ def test_what_the_files_say_of_themselves(file: Callable[[str], Path]) -> None:
         assert transformer is not None
         assert encoder is not None
         assert (transformer.role, encoder.role) == ("transformer", "encoder")
-        assert transformer.code_length == encoder.code_length == 6
+        assert transformer.code_length == encoder.code_length == 16
         assert transformer.checkpoint_sha256 == encoder.checkpoint_sha256
         assert {transformer.precision, encoder.precision} == {precision}
         assert encoder.scores["export_psnr_db"] > 30
@@ -150,7 +150,7 @@ def test_encoders_take_every_size_without_a_warning(
         encoder = StyleEncoder(path, "cpu")
         for shape in ((16, 16), (17, 31), (300, 128)):
             code = encoder._session.run({"image": made_photo(1, *shape)[None]}, "style")
-            assert code.shape == (6,)
+            assert code.shape == (16,)
     assert capfd.readouterr().err == ""
 
 

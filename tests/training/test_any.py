@@ -18,6 +18,7 @@ from edge_style_training.any_training import AnyTrainer, needed_layers
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
+from edge_style_training.losses import gram_matrix
 from edge_style_training.near_copies import near_copies
 from edge_style_training.networks import build_network
 from edge_style_training.networks.any_style import AnyStyleConfig, AnyStyleNet
@@ -28,7 +29,7 @@ from edge_style_training.vgg import LossNetwork
 from .conftest import textured
 
 LEAN = {"width": 8, "coarse_blocks": 1, "coarse_width": 8, "instance_at": [0, 1, 2]}
-NETWORK = {"code": 6, "directions": 2, "hidden": 8, "transformer": LEAN}
+NETWORK = {"code": 16, "directions": 2, "hidden": 8, "transformer": LEAN}
 TINY = TrainingConfig(
     **{
         **DEFAULTS,
@@ -41,6 +42,7 @@ TINY = TrainingConfig(
         "checkpoint_every": 3,
         "validation_photos": 1,
         "style_warmup_steps": 0,
+        "styles_per_photo": 1,
         "precision": "fp32",
     }
 )
@@ -68,7 +70,9 @@ def network() -> AnyStyleNet:
     made = build_network("any", NETWORK)
     assert isinstance(made, AnyStyleNet)
     with torch.no_grad():
-        made.encoder.learn_usual(made.encoder.statistics(made.encoder.vgg(pictures(4))))
+        made.encoder.learn_usual(
+            made.encoder.statistics(pictures(4), made.encoder.vgg(pictures(4)))
+        )
         for _, norm in made.transformer.normalizations():
             norm.get_parameter("weight")[1:].normal_()
     return made.eval()
@@ -79,7 +83,7 @@ def test_a_code_is_the_pictures_own_and_begins_with_one() -> None:
     with torch.no_grad():
         codes = net.encoder(styles)
         alone = net.encoder(styles[1:2])
-    assert codes.shape == (3, 6)
+    assert codes.shape == (3, 16)
     assert (codes[:, 0] == 1).all()
     torch.testing.assert_close(codes[1:2], alone, rtol=1e-2, atol=1e-2)
     assert float((codes[0] - codes[2]).abs().max()) > 0.01
@@ -103,10 +107,10 @@ def test_a_codes_network_alone_paints_the_same_and_codes_blend() -> None:
 @pytest.mark.parametrize("wider", [0, 5])
 def test_it_begins_as_the_network_of_one_style_that_it_was_given(wider: int) -> None:
     torch.manual_seed(9)
-    lean = {**LEAN, "coarse_width": 8 + wider, "border_px": 16}
+    lean = {**LEAN, "coarse_width": 8 + wider, "border_px": 16, "head_norm": False}
     base = LeanNet(LeanConfig(8, 0, 1, 8, instance_at=(0, 1, 2), border_px=16)).eval()
     net = AnyStyleNet(AnyStyleConfig(**{**NETWORK, "transformer": lean})).eval()
-    code = torch.eye(6)[:1]
+    code = torch.eye(16)[:1]
     photo = pictures(1, 48)
     with torch.no_grad():
         assert float((net(photo, code) - base(photo)).abs().mean()) > 1
@@ -238,6 +242,56 @@ def test_training_lowers_the_loss_in_styles_kept_aside(make_trainer: Any, tmp_pa
     assert not (tmp_path / "any.resume.pth").exists()
 
 
+def test_each_photo_gets_styles_of_its_own_until_the_bank_begins_again(make_trainer: Any) -> None:
+    trainer = make_trainer(replace(TINY, styles_per_photo=3, style_bank=8, steps=2))
+    trainer.begin(None)
+    asked, bank = [], trainer.styles
+
+    def note(numbers: Any) -> Any:
+        asked.append(list(numbers))
+        return bank(numbers)
+
+    trainer.styles = note
+    trainer.run(Log())
+    assert asked == [[0, 1, 2, 3, 4, 5], [6, 7, 0, 1, 2, 3]]
+
+
+def test_a_style_is_looked_at_once_and_larger_than_the_encoder_sees_it(make_trainer: Any) -> None:
+    trainer = make_trainer(TINY)
+    trainer.begin(None, 4)
+    bank, seen = trainer.styles, []
+    bank._vgg = lambda pictures, layers: (
+        seen.append(pictures.shape[2]) or trainer.half(pictures, layers)
+    )
+    first, again = bank([5, 6]), bank([6, 5])
+    assert seen == [32, 48] * 2
+    torch.testing.assert_close(first.statistics, again.statistics.flip(0), rtol=0, atol=0)
+    crop = trainer.styles.styles[5]
+    whole = trainer.half(crop[None].float(), ("relu2_2",))["relu2_2"]
+    torch.testing.assert_close(first.grams["relu2_2"][:1], gram_matrix(whole))
+    torch.testing.assert_close(
+        first.statistics[0, :3], crop.float().mean(dim=(1, 2)), rtol=0, atol=2
+    )
+
+
+def test_pictures_are_compared_with_their_own_photos(
+    make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(TINY, styles_per_photo=2, consistency_weight=3.0, grid_weight=5.0)
+    trainer = make_trainer(config)
+    trainer.begin(None, 4)
+    strength = torch.ones(1, requires_grad=True)
+    monkeypatch.setattr(trainer.network, "forward", lambda frames, _: frames * strength)
+    photos = pictures(2, 48 + 8)
+    losses = {name: loss.detach() for name, loss in trainer.losses(photos).items()}
+    assert float(losses["content"]) == pytest.approx(0, abs=1e-9)
+    assert float(losses["consistency"]) > 0, "the second view has a camera's noise"
+    parts = {name: float(value) for name, value in losses.items()}
+    rest = parts["total"] - 3 * parts["consistency"] - 5 * parts["grid"]
+    trainer.config = replace(config, consistency_weight=0.0, grid_weight=0.0)
+    assert float(trainer.losses(photos)["total"].detach()) == pytest.approx(rest, rel=1e-4)
+
+
 def test_vgg_is_not_trained_and_the_rest_is(make_trainer: Any) -> None:
     trainer = make_trainer(TINY)
     trainer.begin(None, 12)
@@ -294,7 +348,7 @@ def test_the_command_and_a_refinement_of_what_it_made(
     recipe, aside, output = (tmp_path / name for name in ("any.toml", "aside.txt", "any.pth"))
     aside.write_text("2.png\n")
     recipe.write_text(
-        "validation_photos = 1\n[network]\ncode = 6\ndirections = 2\nhidden = 8\n"
+        "validation_photos = 1\n[network]\ncode = 16\ndirections = 2\nhidden = 8\n"
         "[network.transformer]\nwidth = 8\ncoarse_blocks = 1\ncoarse_width = 8\n"
         "instance_at = [0, 1, 2]\n"
     )
@@ -302,10 +356,14 @@ def test_the_command_and_a_refinement_of_what_it_made(
     few = ["--steps", 2, "--batch-size", 1, "--crop", 48]
     arguments = [pool, *options, *few, "--config", recipe, "--aside", aside, "--style-size", 48]
     sensible = recipe.read_text()
-    recipe.write_text("grid_weight = 3000.0\n" + sensible)
+    recipe.write_text("tv_weight = 1.0\n" + sensible)
     assert run("train-any", *arguments, "--output", output) == 2
-    assert "grid_weight" in capsys.readouterr().err
+    assert "tv_weight" in capsys.readouterr().err
     assert not output.exists()
+    recipe.write_text("style_bank = 9\n" + sensible)
+    painting = pool / "0.png"
+    assert run("train", painting, *options, "--config", recipe, "--output", output) == 2
+    assert "style_bank is a setting of train-any alone" in capsys.readouterr().err
     recipe.write_text(sensible)
     left = tmp_path / "any.resume.pth"
     left.write_bytes(b"hours of work")

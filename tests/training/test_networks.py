@@ -7,6 +7,7 @@ from edge_style.errors import WeightsError
 from edge_style_training.networks import ARCHITECTURES, build_network
 from edge_style_training.networks.johnson import TransformerNet
 from edge_style_training.networks.lapped import LappedUpsample
+from edge_style_training.networks.lean import LeanConfig, LeanNet, StyleNorm
 
 # Written down from a checkpoint of pytorch/examples' fast_neural_style.
 EXAMPLES_SHAPES = {
@@ -129,6 +130,27 @@ def test_lean_does_not_blow_up_noise_in_a_flat_frame() -> None:
         noisy = network(90.0 + torch.randn(1, 3, 32, 32))
         textured = network(90.0 + 60 * torch.randn(1, 3, 32, 32))
     assert (noisy - flat).std() < 0.5 * (textured - flat).std()
+
+
+def test_a_norm_in_front_of_the_head_sets_contrast_and_colours_of_each_style() -> None:
+    torch.manual_seed(5)
+    network = LeanNet(LeanConfig(8, 0, 1, 8, styles=3, styled_at=(0,), head_norm=True)).eval()
+    last = network.body[-1]
+    assert isinstance(last, StyleNorm)
+    with torch.no_grad():
+        last.weight[1] = 2 * last.weight[0]
+        last.bias[2] = last.bias[0] + 0.5
+    photo = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        plain, strong, shifted = (network(photo, torch.eye(3)[n : n + 1]) for n in range(3))
+        other = network(photo.flip(3) * 0.4 + 90, torch.eye(3)[:1])
+    middle = 127.5 + 64 * network.head.get_parameter("bias").view(1, 3, 1, 1)
+    torch.testing.assert_close(strong - middle, 2 * (plain - middle), rtol=1e-3, atol=1e-2)
+    moved = (shifted - plain)[:, :, 16:48, 16:48]
+    assert float(moved.abs().mean()) > 1
+    assert float(moved.std(dim=(2, 3)).max()) < 0.1, "the same everywhere"
+    # The picture's own colours do not come into it.
+    assert float((other.mean(dim=(2, 3)) - plain.mean(dim=(2, 3))).abs().max()) < 8
 
 
 def test_unknown_architecture_and_setting_are_named() -> None:

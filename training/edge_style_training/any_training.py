@@ -1,4 +1,4 @@
-"""Training of the network for any style: every photo of every step gets a style of its own.
+"""Training of the network for any style: every photo of every step gets styles of its own.
 
 Ghiasi et al. 2017, with the objective of `losses`. As in `trainer`, what a step sees depends on the
 settings and its number alone.
@@ -18,17 +18,22 @@ from edge_style_training.config import TrainingConfig
 from edge_style_training.data import resize_short_side, to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss, gram_matrix
 from edge_style_training.networks import build_network
-from edge_style_training.networks.any_style import ENCODER_LAYERS, STYLE_PX, AnyStyleNet
+from edge_style_training.networks.any_style import (
+    ENCODER_LAYERS,
+    STROKES_PX,
+    STYLE_PX,
+    AnyStyleNet,
+)
 from edge_style_training.networks.lean import LeanNet
+from edge_style_training.schedule import SEED_STRIDE
+from edge_style_training.steadiness import MAX_SHIFT_PX, difference, grid_loss, two_views
 from edge_style_training.training_loop import Training
 from edge_style_training.validation import read_crops
 from edge_style_training.vgg import LossNetwork, in_bfloat16
 
-_USUAL_STYLES = 256
+_USUAL_STYLES = 512
 # Styles that a photo nearly has already are not weighed more than this allows.
 _SMALLEST_SHARE = 0.2
-# Styles in which `learn_usual` looks have numbers that no training reaches.
-_BEFORE_ALL = 1 << 40
 
 
 def needed_layers(objective: Objective) -> tuple[str, ...]:
@@ -41,12 +46,56 @@ class StyleTargets:
     """What the losses and the encoder want of styles.
 
     Attributes:
-        activations: of VGG at `ENCODER_LAYERS`.
+        statistics: what the encoder sees of them, [N, F].
         grams: layer -> Gram matrices [N, C, C].
     """
 
-    activations: Mapping[str, Tensor]
+    statistics: Tensor
     grams: Mapping[str, Tensor]
+
+
+class StyleBank:
+    """Styles with what VGG sees in them, computed when their turn first comes, and kept.
+
+    A style costs VGG two passes and 0.35 MB.
+    """
+
+    def __init__(
+        self, styles: StyleDataset, network: AnyStyleNet, vgg: LossNetwork, layers: Sequence[str]
+    ) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            styles: crops, in which strokes are as large as they should be painted.
+            network: whose encoder they are for; it sees them smaller.
+            vgg: with `needed_layers`.
+            layers: whose Gram matrices are wanted.
+        """
+        self.styles = styles
+        self.layers = layers
+        self._network = network
+        self._vgg = vgg
+        self._known: dict[int, StyleTargets] = {}
+
+    def __call__(self, numbers: Sequence[int]) -> StyleTargets:
+        """Of the styles of these numbers."""
+        found = [self._of(number) for number in numbers]
+        grams = {layer: torch.cat([one.grams[layer] for one in found]) for layer in self.layers}
+        return StyleTargets(torch.cat([one.statistics for one in found]), grams)
+
+    def _of(self, number: int) -> StyleTargets:
+        if number not in self._known:
+            device = next(self._network.parameters()).device
+            style = self.styles[number].unsqueeze(0).to(device).float()
+            seen_px = max(1, round(style.shape[2] * STYLE_PX / STROKES_PX))
+            smaller = F.interpolate(style, (seen_px, seen_px), mode="area")
+            with torch.no_grad():
+                activations = self._vgg(smaller, ENCODER_LAYERS)
+                statistics = self._network.encoder.statistics(smaller, activations)
+                activations = self._vgg(style, self.layers)
+            grams = {layer: gram_matrix(activations[layer]) for layer in self.layers}
+            self._known[number] = StyleTargets(statistics, grams)
+        return self._known[number]
 
 
 class AnyTrainer(Training):
@@ -86,67 +135,92 @@ class AnyTrainer(Training):
             raise TypeError(f"expected architecture any, got {config.architecture}")
         own = network.encoder.vgg
         own.load_state_dict({key: loss_network.state_dict()[key] for key in own.state_dict()})
-        super().__init__(config, network, photos, output, workers=workers)
+        self.two_views = config.consistency_weight > 0 or config.grid_weight > 0
+        super().__init__(
+            config,
+            network,
+            photos,
+            output,
+            workers=workers,
+            margin_px=MAX_SHIFT_PX if self.two_views else 0,
+        )
         self.vgg = loss_network.to(self.device)
         self.half = loss_network if self.precision == "fp32" else in_bfloat16(loss_network)
-        self.styles = styles
+        self.styles = StyleBank(styles, network, self.half, config.style_layers)
         self.aside = aside
         # What a style costs a photo that is left as it is, as a rule; learned with what is usual.
         self.usual_cost = 1.0
 
     def begin(self, base: LeanNet | None, styles: int = _USUAL_STYLES) -> None:
         """Learn what is usual in so many styles, and take over what fits of a network of one."""
-        first = (self.styles[_BEFORE_ALL + number] for number in range(styles))
+        first = self.styles(range(min(styles, self.config.style_bank)))
+        self.network.encoder.learn_usual(first.statistics)
         photos = read_crops(self.held_out, self.config.crop_px).to(self.device)
-        photo_grams = {
-            layer: gram_matrix(found).mean(dim=0, keepdim=True)
-            for layer, found in self._look(photos).items()
-            if layer in self.config.style_layers
+        seen = self._look(photos)
+        grams = {
+            layer: gram_matrix(seen[layer]).mean(dim=0, keepdim=True)
+            for layer in self.config.style_layers
         }
-        found, costs = [], []
-        for style in first:
-            targets = self._targets(style.unsqueeze(0).to(self.device).float())
-            found.append(self.network.encoder.statistics(targets.activations).detach())
-            costs.append(_style_costs(photo_grams, targets.grams))
-        self.network.encoder.learn_usual(torch.cat(found))
-        self.usual_cost = float(torch.cat(costs).median())
+        self.usual_cost = float(_style_costs(grams, first.grams).median())
         if base is not None:
             self.network.begin_with(base)
 
     def _look(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Activations of pictures [N, 3, H, W], 0..255, without gradients."""
+        """What the objective needs of pictures [N, 3, H, W], 0..255, without gradients."""
         with torch.no_grad():
-            found: dict[str, Tensor] = self.half(pictures)
+            found: dict[str, Tensor] = self.half(pictures, self.config.objective.layers)
         return found
 
-    def _targets(self, styles: Tensor) -> StyleTargets:
-        activations = self._look(styles.contiguous(memory_format=torch.channels_last))
-        grams = {layer: gram_matrix(activations[layer]) for layer in self.config.style_layers}
-        return StyleTargets({layer: activations[layer] for layer in ENCODER_LAYERS}, grams)
-
     def losses(self, photos: Tensor) -> dict[str, Tensor]:
-        """Content, style and total; the photos get the styles whose turn it is."""
+        """Content, style, consistency and grid, unweighted, and the total of a step.
+
+        The photos get the styles whose turn it is.
+        """
         config, objective = self.config, self.config.objective
-        first = self.step * config.batch_size
-        styles = torch.stack([self.styles[first + n] for n in range(len(photos))]).to(self.device)
-        wanted = self._targets(styles.float())
-        seen = self._look(photos)
-        untouched = {layer: gram_matrix(seen[layer]) for layer in config.style_layers}
-        code = self.network.encoder.code_of(wanted.activations)
+        each = config.styles_per_photo
+        first = self.step * len(photos) * each
+        wanted = self.styles([(first + n) % config.style_bank for n in range(len(photos) * each)])
+        views = [photos]
+        if self.two_views:
+            seed = config.seed * SEED_STRIDE + self.step
+            photos, moved, shift = two_views(photos, config.consistency_noise_levels, seed)
+            views = [photos, moved]
+        code = self.network.encoder.code_of(wanted.statistics)
         with self.autocast():
-            stylized = self.network(photos, code)
-        stylized = stylized.float()[..., : photos.shape[2], : photos.shape[3]]
-        activations = self.half(stylized)
+            painted = self.network(
+                torch.cat([view.repeat_interleave(each, dim=0) for view in views]),
+                code.repeat(len(views), 1),
+            )
+        painted = painted.float()[..., : photos.shape[2], : photos.shape[3]]
+        stylized, *rest = painted.chunk(len(views))
+        consistency = grid = stylized.new_zeros(())
+        if self.two_views:
+            apart = difference(stylized, rest[0], shift)
+            consistency, grid = apart.square().mean(), grid_loss(apart)
+        seen = self._look(photos)
+        activations = self.half(stylized, objective.layers)
         content = stylized.new_zeros(())
         for layer, weight in objective.content_layers.items():
-            content = content + weight * F.mse_loss(activations[layer].float(), seen[layer].float())
+            target = seen[layer].float().repeat_interleave(each, dim=0)
+            content = content + weight * F.mse_loss(activations[layer].float(), target)
         grams = {layer: gram_matrix(activations[layer]) for layer in config.style_layers}
+        untouched = {
+            layer: gram_matrix(seen[layer]).repeat_interleave(each, dim=0)
+            for layer in config.style_layers
+        }
         costs = _style_costs(grams, wanted.grams)
         share = _style_costs(untouched, wanted.grams) / self.usual_cost
         style = self.usual_cost * _style_loss(costs / self.usual_cost, share).mean()
         come = min(1.0, (self.step + 1) / max(1, config.style_warmup_steps))
         total = config.content_weight * content + come * config.style_weight * style
-        return {"content": content, "style": costs.mean(), "total": total}
+        total = total + config.consistency_weight * consistency + config.grid_weight * grid
+        return {
+            "content": content,
+            "style": costs.mean(),
+            "consistency": consistency,
+            "grid": grid,
+            "total": total,
+        }
 
     def validate(self) -> tuple[dict[str, float], Tensor]:
         """Mean losses of held-out photos in styles that were kept aside."""
@@ -155,11 +229,13 @@ class AnyTrainer(Training):
         pairs = max(len(self.held_out), len(self.aside))
         for number in range(pairs):
             photo = self.held_out[number % len(self.held_out)]
-            style = read_style(self.aside[number % len(self.aside)]).to(self.device)
+            path = self.aside[number % len(self.aside)]
+            style = read_style(path, STROKES_PX).to(self.device)
             frame = read_crops([photo], self.config.crop_px).to(self.device)
             yardstick = PerceptualLoss(self.vgg, [style], self.config.objective)
             with torch.no_grad():
-                stylized = self.network(frame, self.network.encoder(style.unsqueeze(0)))
+                code = self.network.encoder(read_style(path).unsqueeze(0).to(self.device))
+                stylized = self.network(frame, code)
                 stylized = stylized[..., : frame.shape[2], : frame.shape[3]].clamp(0, 255)
                 losses = yardstick(stylized, yardstick.content_targets(frame))
             for name in sums:
@@ -168,13 +244,13 @@ class AnyTrainer(Training):
         return sums, torch.cat(pictures)
 
 
-def read_style(path: Path) -> Tensor:
-    """The picture at `path` as the encoder sees it whole, [3, H, W], RGB, 0..255.
+def read_style(path: Path, short_px: int = STYLE_PX) -> Tensor:
+    """The picture at `path`, by default as the encoder sees it whole, [3, H, W], RGB, 0..255.
 
     Raises:
         ImageError: it cannot be read.
     """
-    return to_tensor(resize_short_side(read_image(path), STYLE_PX))
+    return to_tensor(resize_short_side(read_image(path), short_px))
 
 
 def _style_costs(grams: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:

@@ -14,7 +14,11 @@ from edge_style import contract
 from edge_style.errors import CheckpointError
 from edge_style_training.checkpoint import Checkpoint
 from edge_style_training.config import TrainingConfig, check_settings
-from edge_style_training.networks.any_style import AnyStyleNet, single_style_settings
+from edge_style_training.networks.any_style import (
+    STROKES_PX,
+    AnyStyleNet,
+    single_style_settings,
+)
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.validation import Validation
 
@@ -54,7 +58,7 @@ _REFINEMENT = {
     "warmup_steps": 10,
     "style_warmup_steps": 0,
     "validate_every": 60,
-    "style_px": 256,
+    "style_px": STROKES_PX,
 }
 
 

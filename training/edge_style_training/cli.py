@@ -145,13 +145,23 @@ def require_training_packages(command: str) -> None:
             raise MissingExtraError(f"'{command}'", package, "train")
 
 
-def read_settings(recipe: Path | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def read_settings(
+    recipe: Path | None, overrides: Mapping[str, Any], *, any_style: bool = False
+) -> dict[str, Any]:
     """Settings of a recipe, and of the command line, which go first.
 
+    Args:
+        recipe: a file of them.
+        overrides: None where an option was not given.
+        any_style: whether they are for a training for any style.
+
     Raises:
-        UsageError: the recipe cannot be read.
+        UsageError: the recipe cannot be read, or has settings that would be without effect.
     """
-    from edge_style_training.config import read_recipe
+    from edge_style_training.config import ANY_STYLE_SETTINGS, read_recipe
 
     settings = read_recipe(recipe) if recipe else {}
+    others = ANY_STYLE_SETTINGS & settings.keys() if not any_style else ()
+    for name in sorted(others):
+        raise UsageError(f"{recipe}: {name} is a setting of train-any alone: leave it out")
     return {**settings, **{key: value for key, value in overrides.items() if value is not None}}

@@ -31,7 +31,7 @@ def train_any(
     config: options.Recipe = None,
     steps: options.Steps = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Photos a step, each in a style of its own.")
+        int | None, typer.Option(help="Photos a step; each is painted in several styles.")
     ] = None,
     crop_px: options.Crop = None,
     style_px: Annotated[
@@ -80,7 +80,7 @@ def train_any(
         content=content,
         output=output,
         vgg=vgg,
-        settings=read_settings(config, overrides),
+        settings=read_settings(config, overrides, any_style=True),
         aside=aside,
         workers=workers,
         start_from=start_from,

@@ -18,6 +18,8 @@ else:
 # A table of a recipe, [credits.STEM], says of a painting what the command line's options would.
 CREDITS_KEY = "credits"
 CREDIT_FIELDS = frozenset({"name", "painting", "artist", "year", "licence", "source"})
+# What other trainings do not look at.
+ANY_STYLE_SETTINGS = frozenset({"styles_per_photo", "style_bank"})
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class TrainingConfig:
         consistency_weight: of the difference between the stylized picture and the stylized noisy,
             shifted picture, so that live video does not boil.
         consistency_noise_levels: standard deviation of that noise, in 8-bit levels.
+        styles_per_photo: in how many styles each photo of a step is painted, by a training for any
+            style: what VGG sees in the photo is computed once for all of them.
+        style_bank: how many styles such a training has before it begins again with the first.
         grid_weight: of what stays in place when the photo is shifted and repeats with the
             network's cells, see `steadiness.grid_loss`.
         learning_rate: at its peak, for Adam; warmed up, then down to zero along a cosine.
@@ -58,6 +63,8 @@ class TrainingConfig:
     content_weight: float = 1.0
     style_weight: float = 5.0
     style_warmup_steps: int = 0
+    styles_per_photo: int = 1
+    style_bank: int = 2048
     tv_weight: float = 0.0
     consistency_weight: float = 0.0
     consistency_noise_levels: float = 4.0
@@ -84,6 +91,8 @@ class TrainingConfig:
             "content_weight": 0,
             "style_weight": 0,
             "style_warmup_steps": 0,
+            "styles_per_photo": 1,
+            "style_bank": 1,
             "tv_weight": 0,
             "consistency_weight": 0,
             "consistency_noise_levels": 0,

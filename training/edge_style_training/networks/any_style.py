@@ -10,8 +10,9 @@ The encoder looks at the picture with the first layers of VGG, which are not tra
 what their activations have as statistics, and a small pool of pictures teaches no better ones.
 Means, deviations, and deviations along random directions, more than a thousand numbers that go
 together in many ways, are turned into as many independent ones as a code has (principal components
-of the styles in the training). A trained head corrects these, and the transformer learns what they
-mean.
+of the styles in the training). The colours' own mean and covariance come first, unmixed: nothing is
+seen so soon as a colour that is a little off. A trained head corrects all these, and the
+transformer learns what they mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +28,13 @@ from edge_style_training.vgg import LossNetwork
 ENCODER_LAYERS = ("relu1_2", "relu2_2", "relu3_1")
 # Short side at which pictures of styles are looked at, in training and at run time.
 STYLE_PX = 256
+# Short side of the picture whose strokes are painted: larger strokes than it sees, since few pixels
+# tell what a style is, and a frame has more of them.
+STROKES_PX = 384
 
 _WIDTHS = {"relu1_2": 64, "relu2_2": 128, "relu3_1": 256}
+# Three means, deviations of three channels and of the sums of two each: as much as a covariance.
+_COLOUR_NUMBERS = 9
 _SMALLEST_DEVIATION = 1e-3
 # Of a component's variance, where a statistic's is one: what is below is not blown up.
 _SMALLEST_VARIANCE = 0.3
@@ -38,7 +44,16 @@ _MOST_UNUSUAL = 4.0
 # Instance normalizations carry the style, at no cost; those at the end of a residual block are
 # fixed and fold away, so that the int8 sum stays whole. The stem's has to be one: what it gives
 # reaches the head directly, colours and details of the photo, and a fixed one would cost as much.
-_TRANSFORMER = LeanConfig(blocks=0, coarse_blocks=4, instance_at=(0, 1, 2, 4, 6, 8), border_px=24)
+# The last, in front of the head, sets colours and contrast of the picture: without it a training of
+# 200 steps had 1.2 times the loss.
+_TRANSFORMER = LeanConfig(
+    blocks=0,
+    coarse_blocks=5,
+    coarse_width=64,
+    head_norm=True,
+    instance_at=(0, 1, 2, 4, 6, 8, 10),
+    border_px=24,
+)
 
 
 @dataclass(frozen=True)
@@ -53,14 +68,16 @@ class AnyStyleConfig:
         transformer: settings of the lean network; those about styles follow from the rest.
     """
 
-    code: int = 64
+    code: int = 96
     directions: int = 32
     hidden: int = 128
     transformer: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.code < 2 or min(self.directions, self.hidden) < 1:
-            raise ValueError("code should be at least 2, directions and hidden at least 1")
+        if self.code < _COLOUR_NUMBERS + 2 or min(self.directions, self.hidden) < 1:
+            raise ValueError(
+                f"code should be at least {_COLOUR_NUMBERS + 2}, directions and hidden at least 1"
+            )
         if {"styles", "styled_at"} & set(self.transformer):
             raise ValueError("styles and styled_at of the transformer follow from the code")
 
@@ -82,7 +99,9 @@ class StyleEncoder(nn.Module):
         super().__init__()
         self.code = config.code
         self.vgg = LossNetwork(ENCODER_LAYERS)
-        numbers = 0
+        numbers = _COLOUR_NUMBERS
+        pairs = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+        self.register_buffer("directions_colours", pairs / 2**0.5)
         for depth, (layer, width) in enumerate(_WIDTHS.items()):
             directions = config.directions << depth
             self.register_buffer(f"directions_{layer}", torch.randn(directions, width) / width**0.5)
@@ -96,43 +115,57 @@ class StyleEncoder(nn.Module):
         first = nn.Linear(config.code - 1, config.hidden)
         self.head = nn.Sequential(first, nn.ReLU(), last)
 
-    def statistics(self, activations: Mapping[str, Tensor]) -> Tensor:
-        """Means and deviations of `ENCODER_LAYERS`' activations [N, C, H, W] as [N, F], float32."""
-        found = []
+    def statistics(self, pictures: Tensor, activations: Mapping[str, Tensor]) -> Tensor:
+        """What tells styles apart, float32 [N, F], the numbers of colours first.
+
+        Args:
+            pictures: [N, 3, H, W], RGB, 0..255.
+            activations: VGG's for them at `ENCODER_LAYERS`, [N, C, H, W].
+        """
+        found = self._moments(pictures, "colours")
         for layer in ENCODER_LAYERS:
-            x = activations[layer].float().flatten(2)
-            mean = x.mean(dim=2)
-            centred = x - mean.unsqueeze(2)
-            covariance = centred @ centred.transpose(1, 2) / x.shape[2]
-            directions = self.get_buffer(f"directions_{layer}")
-            along = ((directions @ covariance) * directions).sum(dim=2)
-            own = covariance.diagonal(dim1=1, dim2=2)
-            # A root has no finite slope at zero, where a flat picture has its variances.
-            found += [mean, (own.clamp_min(0) + 1).sqrt(), (along.clamp_min(0) + 1).sqrt()]
+            found += self._moments(activations[layer], layer)
         return torch.cat(found, dim=1)
+
+    def _moments(self, values: Tensor, name: str) -> list[Tensor]:
+        """Means and deviations of channels, and deviations along the directions of that name."""
+        x = values.float().flatten(2)
+        mean = x.mean(dim=2)
+        centred = x - mean.unsqueeze(2)
+        covariance = centred @ centred.transpose(1, 2) / x.shape[2]
+        directions = self.get_buffer(f"directions_{name}")
+        along = ((directions @ covariance) * directions).sum(dim=2)
+        own = covariance.diagonal(dim1=1, dim2=2)
+        # A root has no finite slope at zero, where a flat picture has its variances.
+        return [mean, (own.clamp_min(0) + 1).sqrt(), (along.clamp_min(0) + 1).sqrt()]
 
     @torch.no_grad()
     def learn_usual(self, statistics: Tensor) -> None:
         """Learn from `statistics` [N, F] of many styles what is usual and in what they differ."""
         deviation, mean = torch.std_mean(statistics, dim=0, correction=0)
         deviation = deviation.clamp_min(_SMALLEST_DEVIATION)
-        _, values, directions = torch.linalg.svd((statistics - mean) / deviation, False)
-        number = min(self.code - 1, len(values))
+        colours = _COLOUR_NUMBERS
+        unusual = (statistics - mean) / deviation
+        _, values, directions = torch.linalg.svd(unusual[:, colours:], False)
+        number = min(self.code - 1 - colours, len(values))
         spread = (values[:number].square() / len(statistics) + _SMALLEST_VARIANCE).sqrt()
-        components = directions[:number].T / spread / deviation[:, None]
         self.get_buffer("usual").copy_(mean)
-        self.get_buffer("components").zero_()[:, :number] = components
+        components = self.get_buffer("components").zero_()
+        components[:colours, :colours] = deviation[:colours].reciprocal().diag()
+        components[colours:, colours : colours + number] = (
+            directions[:number].T / spread / deviation[colours:, None]
+        )
 
-    def code_of(self, activations: Mapping[str, Tensor]) -> Tensor:
-        """Codes [N, S] of pictures whose activations at `ENCODER_LAYERS` are known."""
-        unusual = self.statistics(activations) - self.get_buffer("usual")
+    def code_of(self, statistics: Tensor) -> Tensor:
+        """Codes [N, S] of pictures whose `statistics` [N, F] are known."""
+        unusual = statistics - self.get_buffer("usual")
         independent = unusual @ self.get_buffer("components")
         independent = independent.clamp(-_MOST_UNUSUAL, _MOST_UNUSUAL)
         code: Tensor = independent + self.head(independent)
         return torch.cat([torch.ones_like(code[:, :1]), code], dim=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return self.code_of(self.vgg(pictures))
+        return self.code_of(self.statistics(pictures, self.vgg(pictures)))
 
 
 class AnyStyleNet(nn.Module):

@@ -56,6 +56,8 @@ class LeanConfig:
         contrast_norm: normalize mean and deviation of each of the frame's colour channels.
         stem: `patch`, one 8x8 convolution of stride 4; `double`, two 3x3 ones of stride 2.
         head: `lapped`, or `shuffle`, a plain convolution and pixel shuffle.
+        head_norm: an instance normalization in front of the head, of every style's own: it sets
+            colours and contrast of the picture, whatever the frame's are.
         border_px: reflected at each side of the frame and cropped off at the end, so that the
             zero padding inside does not show as a frame.
         styles: paintings that the network knows.
@@ -70,6 +72,7 @@ class LeanConfig:
     contrast_norm: bool = False
     stem: Literal["patch", "double"] = "patch"
     head: Literal["lapped", "shuffle"] = "lapped"
+    head_norm: bool = False
     border_px: int = 16
     styles: int = 1
     styled_at: tuple[int, ...] | None = None
@@ -227,6 +230,8 @@ class LeanNet(nn.Module):
             blocks = self._blocks(config.coarse_blocks, inner)
             body.append(CoarseStage(width, inner, norm, nn.Sequential(*blocks)))
         body += self._blocks(config.blocks - config.blocks // 2, width)
+        if config.head_norm:
+            body.append(self._normalization(width, always=True))
         self.body = nn.Sequential(*body)
         self.head: nn.Module
         if config.head == "lapped":
@@ -241,13 +246,17 @@ class LeanNet(nn.Module):
             for _ in range(number)
         ]
 
-    def _normalization(self, channels: int, scale: float = 1.0) -> nn.Module:
+    def _normalization(
+        self, channels: int, scale: float = 1.0, *, always: bool = False
+    ) -> nn.Module:
+        """The next one by number; `always` an instance one, with a scale and shift per style."""
         number = self._normalizations
         self._normalizations += 1
         styled_at = self.config.styled_at
-        single = self.config.styles == 1 or (styled_at is not None and number not in styled_at)
+        is_styled = always or styled_at is None or number in styled_at
+        single = self.config.styles == 1 or not is_styled
         norm: nn.Module
-        if self.config.norm == "instance" or number in self.config.instance_at:
+        if always or self.config.norm == "instance" or number in self.config.instance_at:
             norm, scale = nn.InstanceNorm2d(channels, affine=single), 1.0
         elif self.config.norm == "batch":
             norm, scale = nn.BatchNorm2d(channels, affine=single), 1.0
