@@ -12,7 +12,9 @@ from torch import nn
 
 from edge_style import cli
 from edge_style.contract import ModelSpec
+from edge_style.errors import VerificationError
 from edge_style.images import write_image
+from edge_style_tools import verify
 from edge_style_tools.folding import fold
 from edge_style_tools.int8_form import (
     CellConvolution,
@@ -186,3 +188,27 @@ def test_last_convolution_stays_float_where_its_output_is_stretched(tiny: Any) -
     convolutions = [node.name for node in bent.graph.node if node.op_type == "Conv"]
     assert convolutions[-1] not in quantizable(bent)
     assert set(convolutions[:-1]) <= set(quantizable(bent))
+
+
+@pytest.mark.parametrize(
+    ("side_px", "mean_levels", "psnr_db", "passes"),
+    [
+        (16, 17.0, 21.0, True),  # a full-size network, whose frames are at 37 dB
+        (16, 17.0, 17.0, False),
+        (16, 21.0, 21.0, False),
+        (240, 2.0, 37.0, True),
+        (240, 4.0, 29.0, False),
+        (240, 6.0, 31.0, False),
+    ],
+)
+def test_thumbnails_may_differ_more_than_frames(
+    side_px: int, mean_levels: float, psnr_db: float, passes: bool
+) -> None:
+    found = [verify.Difference("cpu", side_px, side_px, 90, mean_levels, psnr_db)]
+    if passes:
+        verify.require_agreement(found, "int8")
+    else:
+        with pytest.raises(VerificationError, match=f"{side_px}x{side_px} by 90 levels"):
+            verify.require_agreement(found, "int8")
+    with pytest.raises(VerificationError):
+        verify.require_agreement(found, "fp16")
