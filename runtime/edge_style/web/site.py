@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_style.errors import PageNotBuiltError, SinkError, UsageError
 from edge_style.images import read_image
-from edge_style.web.styles import PREFERENCES, StyleModel, gallery
+from edge_style.web.styles import PREFERENCES, StyleModel, any_style, gallery
 
 PAGE = Path(__file__).resolve().parent / "page"
 
@@ -72,7 +72,14 @@ def assemble(models: Sequence[StyleModel], *, offline: bool, page: Path | None =
     }
     entries, model_files = gallery(models, read_image(folder / SAMPLE))
     files.update(model_files)
-    manifest = {"styles": entries, "preferences": PREFERENCES, "offline": offline}
+    for_any, model_files = any_style(models)
+    files.update(model_files)
+    manifest = {
+        "styles": entries,
+        "any_style": for_any,
+        "preferences": PREFERENCES,
+        "offline": offline,
+    }
     files[STYLES] = json.dumps(manifest, ensure_ascii=False, indent=1).encode()
     site = Site(files, len(entries))
     files[WORKER] = _worker(site)

@@ -2,14 +2,14 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_style.catalog import MODEL_SUFFIX, list_models, resolve
+from edge_style.catalog import MODEL_SUFFIX, encoder_files, list_models, resolve
 from edge_style.contract import ModelSpec, Precision
-from edge_style.errors import ModelError, ModelNotFoundError
+from edge_style.errors import ModelError, ModelNotFoundError, UsageError
 from edge_style.images import Rgb, resize, resize_to_cover, write_image
 from edge_style.onnx_file import summarize
 from edge_style.stylizer import Stylizer
@@ -36,15 +36,17 @@ class StyleModel:
         name: of the style, unique among those of a page.
         files: precision -> `.onnx` file.
         spec: what the first of them says of itself.
+        encoders: precision -> file, of a network for any style: what reads the style off a picture.
     """
 
     name: str
     files: dict[Precision, Path]
     spec: ModelSpec
+    encoders: dict[Precision, Path] = field(default_factory=dict)
 
 
 def choose_models(names: Sequence[str]) -> list[StyleModel]:
-    """The networks for a page.
+    """The networks for a page; one of them at most is for any style.
 
     Args:
         names: styles or paths, as after `--model`; a style's name brings all its files. Empty for
@@ -53,14 +55,16 @@ def choose_models(names: Sequence[str]) -> list[StyleModel]:
     Raises:
         ModelNotFoundError: there is none of that name, or none at all.
         ModelError: one cannot be used, or does not follow the model contract.
+        UsageError: two are for any style, or all.
     """
     installed: dict[str, list[Path]] = {}
     entries = list_models()
     alone = {entry.name.removesuffix(".int8") for entry in entries}
     for entry in entries:
         spec = entry.spec
-        # The page has no encoder to give a network for any style its codes.
-        if not names and (spec is None or spec.role == "encoder" or spec.code_length):
+        if not names and (spec is None or spec.role == "encoder"):
+            continue
+        if not names and spec is not None and spec.code_length and not _encoders(entry.path, spec):
             continue
         # All of its styles would be shown twice.
         if not names and spec is not None and spec.styles and set(spec.styles) <= alone:
@@ -74,6 +78,17 @@ def choose_models(names: Sequence[str]) -> list[StyleModel]:
     for name, paths in chosen or installed.items():
         model = _model(_free_name(Path(name).name.removesuffix(MODEL_SUFFIX), models), paths)
         models[model.name] = model
+    for_any = [model.name for model in models.values() if model.encoders]
+    if len(for_any) > 1:
+        if names:
+            raise UsageError(f"{' and '.join(for_any)} are both for any style: give one of them")
+        for name in for_any[1:]:
+            del models[name]
+    if len(models) == len(for_any):
+        raise UsageError(
+            f"'{for_any[0]}' has no style of its own to begin with: give one beside it, such as "
+            f"--model starry,{for_any[0]}"
+        )
     return list(models.values())
 
 
@@ -99,17 +114,39 @@ def _model(name: str, paths: Sequence[Path]) -> StyleModel:
             )
         if spec.role == "encoder":
             raise ModelError(f"'{path}' reads paintings, it does not paint: leave it out")
-        if spec.code_length:
-            raise ModelError(f"'{path}' wants a picture as its style, which the page has not yet")
         specs[spec.precision] = (path, spec)
     files = {precision: path for precision, (path, _) in specs.items()}
-    return StyleModel(name, files, next(iter(specs.values()))[1])
+    first, spec = next(iter(specs.values()))
+    encoders = _encoders(first, spec) if spec.code_length else {}
+    if spec.code_length and not encoders:
+        raise ModelError(
+            f"'{first}' needs its style encoder, and there is no '{encoder_files(first)[0].name}' "
+            "of the same training beside it"
+        )
+    return StyleModel(name, files, spec, encoders)
+
+
+def _encoders(transformer: Path, spec: ModelSpec) -> dict[Precision, Path]:
+    """Precision -> file, of what reads styles for a network that takes codes."""
+    found: dict[Precision, Path] = {}
+    for path in encoder_files(transformer):
+        if not path.is_file():
+            continue
+        try:
+            encoder = ModelSpec.from_metadata(summarize(path).metadata)
+        except (ModelError, ValueError):
+            continue
+        if encoder is not None and encoder.role == "encoder":
+            same = encoder.checkpoint_sha256 == spec.checkpoint_sha256
+            if same and encoder.code_length == spec.code_length:
+                found[encoder.precision] = path
+    return found
 
 
 def gallery(
     models: Sequence[StyleModel], sample: Rgb
 ) -> tuple[list[dict[str, Any]], dict[str, Path | bytes]]:
-    """The entries of `styles.json`, and the files they name.
+    """The entries of `styles.json`, and the files they name; without what is for any style.
 
     Args:
         models: the networks.
@@ -125,12 +162,9 @@ def gallery(
     files: dict[str, Path | bytes] = {}
     small = resize_to_cover(sample, *_PAINT_SIZE_PX)
     for model in models:
-        listed = []
-        for precision, path in model.files.items():
-            address = f"models/{model.name}-{_digest(path.read_bytes())}{MODEL_SUFFIX}"
-            files[address] = path
-            size_bytes = path.stat().st_size
-            listed.append({"url": address, "size_bytes": size_bytes, "precision": precision})
+        if model.encoders:
+            continue
+        listed = _listed(model.name, model.files, files)
         # What int8 loses is not to be seen in a thumbnail, but the other file is the reference.
         best = min(model.files, key=("fp32", "fp16", "int8").index)
         stylizer = Stylizer.load(model.files[best], provider="cpu")
@@ -152,6 +186,39 @@ def gallery(
                 }
             )
     return entries, files
+
+
+def any_style(
+    models: Sequence[StyleModel],
+) -> tuple[dict[str, Any] | None, dict[str, Path | bytes]]:
+    """The entry `any_style` of `styles.json`, None if none of `models` is for any style; its files.
+
+    Args:
+        models: the networks.
+    """
+    files: dict[str, Path | bytes] = {}
+    for model in models:
+        if model.encoders:
+            entry = {
+                "files": _listed(model.name, model.files, files),
+                "encoders": _listed(f"{model.name}-encoder", model.encoders, files),
+                "licence": model.spec.licence,
+            }
+            return entry, files
+    return None, files
+
+
+def _listed(
+    name: str, paths: Mapping[Precision, Path], files: dict[str, Path | bytes]
+) -> list[dict[str, Any]]:
+    """What `styles.json` says of a network's files, which are added to those of the site."""
+    listed = []
+    for precision, path in paths.items():
+        address = f"models/{name}-{_digest(path.read_bytes())}{MODEL_SUFFIX}"
+        files[address] = path
+        size_bytes = path.stat().st_size
+        listed.append({"url": address, "size_bytes": size_bytes, "precision": precision})
+    return listed
 
 
 def _styles(model: StyleModel) -> list[tuple[int | None, str]]:

@@ -26,6 +26,7 @@ const styles = (...networks: number[]): Style[] =>
       files: [],
       index: siblings > 1 ? index : null,
       siblings,
+      code: null,
     })),
   );
 const THREE = styles(1, 1, 1);

@@ -35,6 +35,19 @@ describe("parseManifest", () => {
     expect(manifest.isKeptOffline).toBe(true);
   });
 
+  it("reads what paints in any style, where the site has it", () => {
+    expect(parseManifest(MANIFEST).anyStyle).toBeNull();
+    const [file] = STYLE.files;
+    const any_style = { files: [file], encoders: [file], licence: "MIT" };
+    const { anyStyle } = parseManifest({ ...MANIFEST, any_style });
+    expect(anyStyle?.encoders[0]?.url).toBe("models/starry.onnx");
+    expect(anyStyle?.licence).toBe("MIT");
+    const without = { ...any_style, encoders: [] };
+    expect(() => parseManifest({ ...MANIFEST, any_style: without })).toThrow(
+      "any_style has no encoders",
+    );
+  });
+
   it.each([
     [[], "styles.json should be an object"],
     [{ ...MANIFEST, styles: {} }, "styles should be a list"],

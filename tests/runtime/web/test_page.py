@@ -285,6 +285,99 @@ def test_models_that_cannot_be_used(visit: Callable[..., Visit], url: str, tmp_p
     assert difference(visitor.snapshot(), before) <= 1
 
 
+@pytest.fixture
+def any_url(built_page: Path) -> Iterator[str]:
+    """A page that can take any picture as the style, whose network paints its mean colour."""
+    with served("--model", f"{MODELS / 'negative.onnx'},{MODELS / 'any.onnx'}") as address:
+        yield f"{address}?backend=wasm&side={SIDE_PX}"
+
+
+def coloured(path: Path, colour: tuple[int, int, int], sides: tuple[int, int] = (90, 300)) -> Path:
+    """A picture of one colour, RGB."""
+    write_image(path, np.full((*sides, 3), colour, np.uint8))
+    return path
+
+
+def test_any_picture_is_a_style(visit: Callable[..., Visit], any_url: str, tmp_path: Path) -> None:
+    visitor = visit(any_url)
+    visitor.page.set_input_files("#files", PHOTO)
+    visitor.wait("d.source === 'picture'")
+    visitor.settle()
+    negative = visitor.snapshot()
+    assert visitor.page.get_by_role("button", name="Any picture").is_visible()
+    red, blue = (200, 30, 10), (5, 60, 220)
+    pictures = [coloured(tmp_path / "red sky.png", red), coloured(tmp_path / "blue.png", blue)]
+    visitor.page.set_input_files("#style-files", pictures)
+    visitor.wait("d.style === 'picture-2'")
+    visitor.settle()
+    assert visitor.data("source") == "picture", "what is painted stays"
+    painted = visitor.snapshot()
+    assert difference(painted, np.full_like(painted, 1) * np.uint8(blue)) <= 1
+    assert visitor.page.locator("#caption").inner_text() == "blue"
+    assert thumbnail(visitor, 1)[60, 80].tolist() == pytest.approx(red, abs=8)
+    # One network serves both, and each keeps its own code.
+    visitor.page.keyboard.press("2")
+    visitor.wait("d.style === 'picture-1'")
+    visitor.settle()
+    painted = visitor.snapshot()
+    assert difference(painted, np.full_like(painted, 1) * np.uint8(red)) <= 1
+    assert len([url for url in visitor.requests if "models/any-encoder" in url]) == 1
+    visitor.set_range("strength", 0)
+    visitor.settle()
+    visitor.set_range("strength", 100)
+    visitor.page.keyboard.press("1")
+    visitor.wait("d.style === 'negative'")
+    visitor.settle()
+    assert difference(visitor.snapshot(), negative) == 0
+    assert visitor.complaints == []
+
+
+DROP = """([selector, base64, name]) => {
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const files = new DataTransfer();
+    files.items.add(new File([bytes], name, { type: "image/png" }));
+    const drop = new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true });
+    document.querySelector(selector).dispatchEvent(drop);
+}"""
+
+
+def test_a_picture_dropped_on_the_styles_is_one(
+    visit: Callable[..., Visit], any_url: str, url: str, tmp_path: Path
+) -> None:
+    green = coloured(tmp_path / "green.png", (20, 180, 40))
+    dropped = [base64.b64encode(green.read_bytes()).decode(), "green.png"]
+    visitor = visit(any_url)
+    visitor.wait_for_frames(1)
+    visitor.page.evaluate(DROP, ["#gallery label", *dropped])
+    visitor.wait("d.style === 'picture-1'")
+    assert visitor.data("source") == "sample"
+    visitor.page.evaluate(DROP, ["#picture", *dropped])
+    visitor.wait("d.source === 'picture'")
+    # A page that has no network for it shows no way to it, and a picture is just a picture.
+    plain = visit(url + "&style=negative")
+    plain.wait_for_frames(1)
+    assert plain.page.get_by_role("button", name="Any picture").count() == 0
+    plain.page.evaluate(DROP, ["#gallery label", *dropped])
+    plain.wait("d.source === 'picture'")
+
+
+def test_pictures_that_cannot_be_a_style(
+    visit: Callable[..., Visit], any_url: str, tmp_path: Path
+) -> None:
+    visitor = visit(any_url)
+    visitor.wait_for_frames(1)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    small = coloured(tmp_path / "small.png", (1, 2, 3), (12, 40))
+    for path, words in (
+        (tmp_path / "broken.png", "This picture cannot be read"),
+        (small, "small.png cannot be a style: it should have 16 pixels"),
+    ):
+        visitor.page.set_input_files("#style-files", path)
+        visitor.page.locator("#notice").get_by_text(words).wait_for()
+    assert visitor.data("style") == "negative"
+    assert visitor.page.locator("label.style").count() == 1
+
+
 def test_styles_of_one_network_blend(visit: Callable[..., Visit], url: str) -> None:
     visitor = visit(url)
     visitor.page.set_input_files("#files", PHOTO)

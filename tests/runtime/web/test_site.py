@@ -93,6 +93,35 @@ def test_a_style_brings_all_its_files(
     assert {file["precision"] for file in many[0]["files"]} == {"fp16", "int8"}
 
 
+def test_a_network_for_any_style_comes_with_what_reads_styles(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_of(page, "negative.onnx", "any.onnx")
+    manifest = json.loads(site.read("styles.json"))
+    assert [style["id"] for style in manifest["styles"]] == ["negative"]
+    assert site.styles == 1
+    for kind, name in (("files", "any"), ("encoders", "any.encoder")):
+        (file,) = manifest["any_style"][kind]
+        assert site.read(file["url"]) == (MODELS / f"{name}.onnx").read_bytes()
+    assert json.loads(site_of(page, "negative.onnx").read("styles.json"))["any_style"] is None
+    # Of those that are installed, too, and of two the first.
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    for name in ("any", "mine"):
+        for part in ("", ".encoder"):
+            data = (MODELS / f"any{part}.onnx").read_bytes()
+            (folder / f"{name}{part}.onnx").write_bytes(data)
+    (folder / "torn.onnx").write_bytes((MODELS / "torn.onnx").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    names = [model.name for model in choose_models([])]
+    assert "any" in names
+    assert not {"mine", "torn", "any.encoder"} & set(names)
+    with pytest.raises(UsageError, match="any and mine are both for any style"):
+        choose_models(["any", "mine", "starry"])
+    with pytest.raises(UsageError, match="no style of its own to begin with"):
+        choose_models(["any"])
+
+
 def test_models_of_one_name_stay_apart(page: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -107,6 +136,7 @@ def test_models_of_one_name_stay_apart(page: Path, tmp_path: Path) -> None:
     [
         ("foreign_255.onnx", "edge-style export"),
         ("encoder.onnx", "reads paintings"),
+        ("torn.onnx", "needs its style encoder.*of the same training"),
     ],
 )
 def test_models_that_the_page_does_not_run(name: str, words: str) -> None:

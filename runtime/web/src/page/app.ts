@@ -1,10 +1,11 @@
 /** The page: commands change what is wanted, and everything follows. */
 
-import type { Manifest, Style } from "../shared/manifest.ts";
+import { chooseFile, type Manifest, type Style } from "../shared/manifest.ts";
 import type { FromWorker } from "../shared/messages.ts";
 import { ModelFileError } from "../shared/onnx-metadata.ts";
-import type { Source } from "../sources/source.ts";
+import { type Source, SourceError } from "../sources/source.ts";
 import type { Address } from "./address.ts";
+import { requestOf } from "./audition.ts";
 import { type Command, FIRST_WISHES, obey, titleOf, type Wishes } from "./commands.ts";
 import { Controls } from "./controls.ts";
 import { element } from "./dom.ts";
@@ -15,11 +16,13 @@ import { Gallery } from "./gallery.ts";
 import { Keeper } from "./keeper.ts";
 import { Notice } from "./notice.ts";
 import { keepFiles } from "./offline.ts";
-import { openModel, requestOf } from "./own-models.ts";
+import { openModel } from "./own-models.ts";
+import { openStyle } from "./own-pictures.ts";
 import { Player, type Shown } from "./player.ts";
 import { SourceDesk } from "./source-desk.ts";
 import { watchTouch } from "./swipe.ts";
 import { threadCount } from "./threads.ts";
+import { explain } from "./words.ts";
 
 type Ready = Extract<FromWorker, { kind: "style" }>;
 
@@ -72,7 +75,7 @@ export class App {
     });
     this.#gallery = new Gallery(
       element("gallery", HTMLElement),
-      element("open-model", HTMLButtonElement),
+      element("open-style", HTMLButtonElement),
       (number) => {
         this.#obey({ name: "style", number });
       },
@@ -115,18 +118,18 @@ export class App {
       this.#player.setSide(side.value === "auto" ? null : Number(side.value));
       this.#stage.dataset.settled = String(this.#player.isSettled);
     });
-    const files = element("files", HTMLInputElement);
-    files.addEventListener("change", () => {
-      void this.#openFiles([...(files.files ?? [])]);
-      files.value = ""; // so that the same file can be chosen again
+    const styles = element("styles", HTMLElement);
+    const opener = element("open-style", HTMLButtonElement);
+    opener.hidden = this.#manifest.anyStyle === null;
+    watchInput("files", ["open-files", "open-files-too", "open-model"], (files) => {
+      void this.#openFiles(files);
     });
-    for (const id of ["open-files", "open-files-too", "open-model"]) {
-      element(id, HTMLButtonElement).addEventListener("click", () => {
-        files.click();
-      });
-    }
-    watchDrops(document.documentElement, element("drop-hint", HTMLElement), (dropped) => {
-      void this.#openFiles(dropped);
+    watchInput("style-files", [opener.id], (files) => {
+      void this.#openFiles(files, true);
+    });
+    watchDrops(document.documentElement, element("drop-hint", HTMLElement), (dropped, place) => {
+      const isForStyles = place instanceof Node && styles.contains(place);
+      void this.#openFiles(dropped, isForStyles && !opener.hidden);
     });
     watchTouch(this.#canvas, {
       isSplit: () => this.#wishes.view.isSplit,
@@ -239,6 +242,11 @@ export class App {
     const files = this.#manifest.styles.map(
       ({ files }) => files.find((file) => file.precision === precision) ?? files[0],
     );
+    const { anyStyle, preferences } = this.#manifest;
+    if (anyStyle) {
+      files.push(chooseFile(anyStyle.files, [precision]) ?? undefined);
+      files.push(chooseFile(anyStyle.encoders, preferences.wasm) ?? undefined);
+    }
     const urls = files.flatMap((file) => (file ? [file.url] : []));
     this.#stage.dataset.kept = String(await keepFiles([engineUrl, ...urls]));
   }
@@ -296,10 +304,12 @@ export class App {
     this.#stage.dataset.inferMs = String(shown.inferMs ?? "");
   }
 
-  async #openFiles(files: readonly File[]): Promise<void> {
+  /** @param asStyles whether what is painted should look like these pictures. */
+  async #openFiles(files: readonly File[], asStyles = false): Promise<void> {
     for (const file of files) {
       const kind = kindOfFile(file);
-      if (kind === "picture") await this.#desk.openPicture(file);
+      if (kind === "picture" && asStyles) await this.#openStyle(file);
+      else if (kind === "picture") await this.#desk.openPicture(file);
       else if (kind === "clip") await this.#desk.openClip(file);
       else if (kind === "model") await this.#openModel(file);
       else {
@@ -323,6 +333,22 @@ export class App {
     this.#obey({ name: "style", number: numbers[0] ?? 0 });
   }
 
+  async #openStyle(file: File): Promise<void> {
+    const { anyStyle } = this.#manifest;
+    if (!anyStyle) return;
+    try {
+      const style = await openStyle(file, anyStyle, this.#worker);
+      this.#obey({ name: "style", number: this.#addStyle(style) });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#notice.trouble(
+        error instanceof SourceError
+          ? explain(error.code).text
+          : `${file.name} cannot be a style: ${reason}`,
+      );
+    }
+  }
+
   #showFigures(): void {
     const { meter, source } = this.#player;
     const isMoving = !this.#wishes.isPaused && source !== null && !source.isStill;
@@ -335,5 +361,19 @@ export class App {
       precision: this.#ready?.precision ?? "",
     });
     this.#stage.dataset.fps = isMoving ? (meter.fps?.toFixed(2) ?? "") : "";
+  }
+}
+
+/** Buttons that let the visitor choose files. */
+function watchInput(id: string, buttons: string[], onFiles: (files: File[]) => void): void {
+  const input = element(id, HTMLInputElement);
+  input.addEventListener("change", () => {
+    onFiles([...(input.files ?? [])]);
+    input.value = ""; // so that the same file can be chosen again
+  });
+  for (const button of buttons) {
+    element(button, HTMLButtonElement).addEventListener("click", () => {
+      input.click();
+    });
   }
 }

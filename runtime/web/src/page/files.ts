@@ -12,11 +12,11 @@ export function kindOfFile(file: { readonly name: string; readonly type: string 
   return "unknown";
 }
 
-/** Take files that are dropped anywhere on the page. */
+/** Take files that are dropped anywhere on the page; `place` is what they were dropped on. */
 export function watchDrops(
   target: HTMLElement,
   hint: HTMLElement,
-  onFiles: (files: File[]) => void,
+  onFiles: (files: File[], place: EventTarget | null) => void,
 ): void {
   const hasFiles = (event: DragEvent): boolean =>
     event.dataTransfer?.types.includes("Files") ?? false;
@@ -32,6 +32,6 @@ export function watchDrops(
     if (!hasFiles(event)) return;
     event.preventDefault();
     hint.hidden = true;
-    onFiles([...(event.dataTransfer?.files ?? [])]);
+    onFiles([...(event.dataTransfer?.files ?? [])], event.target);
   });
 }

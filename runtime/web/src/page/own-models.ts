@@ -1,9 +1,8 @@
 /** A visitor's own `.onnx` file becomes entries of the gallery, once it has shown that it paints. */
 
-import type { FromWorker, StyleRequest, ToWorker } from "../shared/messages.ts";
 import { describeModel, ModelFileError } from "../shared/onnx-metadata.ts";
 import type { Style } from "../shared/manifest.ts";
-import { SAMPLE_URL } from "../sources/sample.ts";
+import { audition } from "./audition.ts";
 
 const LARGEST_BYTES = 300e6;
 
@@ -19,11 +18,7 @@ export async function openModel(file: File, worker: Worker): Promise<Style[]> {
   }
   const styles = stylesOf(file, new Uint8Array(await file.arrayBuffer()));
   try {
-    const thumbnails = await audition(worker, styles.map(requestOf));
-    return styles.map((style, number) => {
-      const thumbnail = thumbnails[number];
-      return thumbnail ? { ...style, thumbnail: URL.createObjectURL(thumbnail) } : style;
-    });
+    return await audition(worker, styles);
   } catch (error) {
     for (const { url } of styles.flatMap((style) => style.files)) URL.revokeObjectURL(url);
     const reason = error instanceof Error ? error.message : String(error);
@@ -31,17 +26,12 @@ export async function openModel(file: File, worker: Worker): Promise<Style[]> {
   }
 }
 
-/** What the worker has to know of a style. */
-export function requestOf({ id, files, index, siblings }: Style): StyleRequest {
-  return { id, files, index, siblings };
-}
-
 function stylesOf(file: File, data: Uint8Array): Style[] {
   const description = describeModel(data, file.name);
   const url = URL.createObjectURL(file);
   const files = [{ url, sizeBytes: file.size, precision: description.precision }];
   const { artist, year, licence } = description;
-  const common = { artist, year, licence, thumbnail: "", files };
+  const common = { artist, year, licence, thumbnail: "", files, code: null };
   if (description.styles.length === 0) {
     const painting = description.painting || description.name;
     return [{ ...common, id: url, painting, index: null, siblings: 1 }];
@@ -53,21 +43,4 @@ function stylesOf(file: File, data: Uint8Array): Style[] {
     index,
     siblings: description.styles.length,
   }));
-}
-
-/** @returns JPEG files, one per style. @throws Error the network does not paint. */
-async function audition(worker: Worker, styles: readonly StyleRequest[]): Promise<readonly Blob[]> {
-  const sample = await createImageBitmap(await (await fetch(SAMPLE_URL)).blob());
-  const id = styles[0]?.id;
-  return new Promise((resolve, reject) => {
-    const hear = ({ data }: MessageEvent<FromWorker>): void => {
-      if ((data.kind !== "auditioned" && data.kind !== "refused") || data.id !== id) return;
-      worker.removeEventListener("message", hear);
-      if (data.kind === "auditioned") resolve(data.thumbnails);
-      else reject(new Error(data.reason));
-    };
-    worker.addEventListener("message", hear);
-    const message: ToWorker = { kind: "audition", styles, sample };
-    worker.postMessage(message, [sample]);
-  });
 }

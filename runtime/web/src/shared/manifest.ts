@@ -25,10 +25,21 @@ export interface Style {
   readonly index: number | null;
   /** How many styles that network has, the length of its `style` input. */
   readonly siblings: number;
+  /** What was read off a visitor's picture, for the network for any style; null for others. */
+  readonly code: Float32Array | null;
+}
+
+/** A network that paints in the style of any picture, and what reads the style off it. */
+export interface AnyStyle {
+  readonly files: readonly ModelFile[];
+  readonly encoders: readonly ModelFile[];
+  readonly licence: string;
 }
 
 export interface Manifest {
   readonly styles: readonly Style[];
+  /** Null if the site has none. */
+  readonly anyStyle: AnyStyle | null;
   /** For each backend the precisions it runs, the fastest first. */
   readonly preferences: Readonly<Record<BackendName, readonly Precision[]>>;
   /** Whether a service worker is to keep the site for later: not on the visitor's own machine. */
@@ -48,6 +59,7 @@ export function parseManifest(json: unknown): Manifest {
   const preferences = record(root.preferences, "preferences");
   return {
     styles: list(root.styles, "styles").map(style),
+    anyStyle: anyStyle(root.any_style ?? null),
     preferences: {
       webgpu: list(preferences.webgpu, "preferences.webgpu").map(precision),
       wasm: list(preferences.wasm, "preferences.wasm").map(precision),
@@ -80,10 +92,6 @@ function style(json: unknown, position: number): Style {
   if (index !== null && typeof index !== "number") {
     throw new ManifestError(`${where}.index should be a number or null`);
   }
-  const files = list(entry.files, `${where}.files`).map((item, number) =>
-    modelFile(item, `${where}.files[${number}]`),
-  );
-  if (files.length === 0) throw new ManifestError(`${where} has no files`);
   return {
     id: text(entry, "id", where),
     painting: text(entry, "painting", where),
@@ -91,10 +99,30 @@ function style(json: unknown, position: number): Style {
     year: text(entry, "year", where),
     licence: text(entry, "licence", where),
     thumbnail: text(entry, "thumbnail", where),
-    files,
+    files: modelFiles(entry, "files", where),
     index,
     siblings: count(entry, "siblings", where),
+    code: null,
   };
+}
+
+function anyStyle(json: unknown): AnyStyle | null {
+  if (json === null) return null;
+  const where = "any_style";
+  const entry = record(json, where);
+  return {
+    files: modelFiles(entry, "files", where),
+    encoders: modelFiles(entry, "encoders", where),
+    licence: text(entry, "licence", where),
+  };
+}
+
+function modelFiles(entry: Record<string, unknown>, key: string, where: string): ModelFile[] {
+  const files = list(entry[key], `${where}.${key}`).map((item, number) =>
+    modelFile(item, `${where}.${key}[${number}]`),
+  );
+  if (files.length === 0) throw new ManifestError(`${where} has no ${key}`);
+  return files;
 }
 
 function modelFile(json: unknown, where: string): ModelFile {

@@ -16,6 +16,13 @@ export interface StyleRequest {
   readonly files: readonly ModelFile[];
   readonly index: number | null;
   readonly siblings: number;
+  readonly code: Float32Array | null;
+}
+
+/** A picture whose style is to be read, and the networks that can. */
+export interface Reading {
+  readonly encoders: readonly ModelFile[];
+  readonly picture: ImageBitmap;
 }
 
 export type ToWorker =
@@ -27,11 +34,13 @@ export type ToWorker =
       readonly preferences: Manifest["preferences"];
     }
   | { readonly kind: "style"; readonly style: StyleRequest }
-  /** Whether a visitor's own model paints: all its styles are to paint the sample. */
+  /** Whether a visitor's own model or picture paints: all its styles are to paint the sample. */
   | {
       readonly kind: "audition";
       readonly styles: readonly StyleRequest[];
       readonly sample: ImageBitmap;
+      /** Where the styles' code is to be read first; null for those that have none. */
+      readonly reading: Reading | null;
     }
   | {
       readonly kind: "frame";
@@ -77,8 +86,15 @@ export type FromWorker =
     }
   /** A style could not be loaded: the one before goes on. */
   | { readonly kind: "style-failed"; readonly id: string; readonly reason: string }
-  /** A visitor's own model paints; `id` is that of its first style. Pictures are JPEG, in order. */
-  | { readonly kind: "auditioned"; readonly id: string; readonly thumbnails: readonly Blob[] }
+  /** A visitor's own model paints; `id` is that of its first style. */
+  | {
+      readonly kind: "auditioned";
+      readonly id: string;
+      /** JPEG, a picture of each style, in order. */
+      readonly thumbnails: readonly Blob[];
+      /** What was read; null if nothing was to be. */
+      readonly code: Float32Array | null;
+    }
   /** It does not. */
   | { readonly kind: "refused"; readonly id: string; readonly reason: string }
   /** A frame was lost. */

@@ -3,7 +3,7 @@
 import type { Style } from "./manifest.ts";
 
 /** What has to be known of a style to blend it. */
-export type Sibling = Pick<Style, "index" | "siblings">;
+export type Sibling = Pick<Style, "index" | "siblings" | "code">;
 
 /** Index of the style that a style blends towards: the next one, after the last the first. */
 function nextIndex(index: number, siblings: number): number {
@@ -22,12 +22,16 @@ export function partnerOf(styles: readonly Sibling[], number: number): number | 
 }
 
 /**
- * What a network's `style` input takes: weights over its styles that sum up to 1; null for a network
- * that has one style.
+ * What a network's `style` input takes: weights over its styles that sum up to 1, or the code of a
+ * picture; null for a network that has one style.
  *
  * @param blend share of the next style, 0..1.
  */
-export function styleWeights({ index, siblings }: Sibling, blend: number): Float32Array | null {
+export function styleWeights(
+  { index, siblings, code }: Sibling,
+  blend: number,
+): Float32Array | null {
+  if (code !== null) return code;
   if (index === null) return null;
   const weights = new Float32Array(siblings);
   if (siblings > 1) weights[nextIndex(index, siblings)] = blend;

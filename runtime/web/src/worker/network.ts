@@ -82,7 +82,7 @@ export class Network {
 }
 
 /** What the page cannot do with a model; null if it can run it. */
-function contractProblem(session: InferenceSession, { index }: Sibling): string | null {
+function contractProblem(session: InferenceSession, { index, code }: Sibling): string | null {
   if (!isPicture(session.inputMetadata, INPUT_NAME)) {
     return "it does not take 'image' as uint8 [1, H, W, 3]";
   }
@@ -94,7 +94,7 @@ function contractProblem(session: InferenceSession, { index }: Sibling): string 
     return `it takes frames of ${width}×${height} only: export it without --size`;
   }
   const takesStyle = session.inputNames.includes(STYLE_INPUT_NAME);
-  if (takesStyle && index === null)
+  if (takesStyle && index === null && code === null)
     return "it wants a style that another model reads off a painting";
   if (!takesStyle && index !== null) return "it names many styles and takes none";
   return null;

@@ -1,8 +1,9 @@
 /** Engine and networks: from a wish for a style to a network that runs. */
 
 import { chooseFile, type BackendName, type Manifest, type ModelFile } from "../shared/manifest.ts";
-import type { StyleRequest } from "../shared/messages.ts";
+import type { Reading, StyleRequest } from "../shared/messages.ts";
 import { download, DownloadError } from "./download.ts";
+import { Encoder } from "./encoder.ts";
 import { type Engine, startWasm, startWebGpu } from "./engine.ts";
 import { ContractError, Network } from "./network.ts";
 
@@ -22,6 +23,8 @@ export class Studio {
   #engine: Promise<Engine> | null = null;
   /** Least recently used first. */
   readonly #networks = new Map<string, Network>();
+  /** What reads styles, once it was wanted. */
+  #encoder: { readonly url: string; readonly encoder: Encoder } | null = null;
   #note = "";
 
   constructor(options: StudioOptions) {
@@ -57,6 +60,24 @@ export class Studio {
       if (error instanceof ContractError || error instanceof DownloadError) throw error;
       return this.#fallBack(engine, style, error);
     }
+  }
+
+  /**
+   * The code of a picture's style.
+   *
+   * @throws Error it cannot be read.
+   */
+  async read({ encoders, picture }: Reading): Promise<Float32Array> {
+    const engine = await this.#start();
+    const file = chooseFile(encoders, this.#options.preferences.wasm);
+    if (!file) throw new Error("what reads styles does not run here");
+    if (this.#encoder?.url !== file.url) {
+      const data = await download(new URL(file.url, this.#options.site), (share) => {
+        this.#options.onProgress("style", share);
+      });
+      this.#encoder = { url: file.url, encoder: await Encoder.load(data, engine) };
+    }
+    return this.#encoder.encoder.read(picture);
   }
 
   /** Let go of a network. */

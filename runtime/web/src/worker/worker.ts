@@ -56,14 +56,20 @@ async function choose(wanted: StyleRequest): Promise<void> {
   }
 }
 
-async function tryOut({ styles, sample }: Extract<ToWorker, { kind: "audition" }>): Promise<void> {
+async function tryOut({
+  styles,
+  sample,
+  reading,
+}: Extract<ToWorker, { kind: "audition" }>): Promise<void> {
   const id = styles[0]?.id ?? "";
   try {
     if (!studio) throw new Error("no audition before the start");
-    const thumbnails = await audition(studio, styles, sample, (share) => {
+    const code = reading ? await studio.read(reading) : null;
+    const coded = styles.map((each) => ({ ...each, code }));
+    const thumbnails = await audition(studio, coded, sample, (share) => {
       say({ kind: "loading", what: "style", share });
     });
-    say({ kind: "auditioned", id, thumbnails });
+    say({ kind: "auditioned", id, thumbnails, code });
   } catch (error) {
     say({ kind: "refused", id, reason: messageOf(error) });
   }

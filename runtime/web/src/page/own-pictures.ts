@@ -1,0 +1,34 @@
+/** A visitor's own picture becomes a style: what is seen is painted as the picture is. */
+
+import type { AnyStyle, Style } from "../shared/manifest.ts";
+import { PictureSource } from "../sources/picture.ts";
+import { audition } from "./audition.ts";
+
+let opened = 0;
+
+/**
+ * Let the worker read a picture's style, and paint a thumbnail with it.
+ *
+ * @throws SourceError the browser cannot read the picture.
+ * @throws Error its style cannot be read, or does not paint; the message says why.
+ */
+export async function openStyle(file: File, network: AnyStyle, worker: Worker): Promise<Style> {
+  const source = await PictureSource.open(file);
+  const picture = await source.grab();
+  source.close();
+  opened += 1;
+  const style: Style = {
+    id: `picture-${opened}`,
+    painting: file.name.replace(/\.[^.]+$/, "") || file.name,
+    artist: "",
+    year: "",
+    licence: network.licence,
+    thumbnail: "",
+    files: network.files,
+    index: null,
+    siblings: 1,
+    code: null,
+  };
+  const [heard] = await audition(worker, [style], { encoders: network.encoders, picture });
+  return heard ?? style;
+}

@@ -1,0 +1,68 @@
+/** What reads the style off a picture: a network of its own, run once for each picture. */
+
+import type { InferenceSession } from "onnxruntime-web";
+
+import { CHANNELS, INPUT_NAME, MIN_SIDE_PX, STYLE_INPUT_NAME } from "../shared/contract.ts";
+import type { Size } from "../shared/messages.ts";
+import type { Engine } from "./engine.ts";
+import { packRgb } from "./pixels.ts";
+
+// As `runtime/edge_style/any_style/encoder.py` has them: the size of strokes is part of a style.
+const SHORT_SIDE_PX = 256;
+const LONG_SIDE_PX = 640;
+
+/** The size at which a picture is looked at. */
+export function readingSize({ width, height }: Size): Size {
+  const share = Math.min(
+    SHORT_SIDE_PX / Math.min(width, height),
+    LONG_SIDE_PX / Math.max(width, height),
+  );
+  const side = (length: number): number => Math.max(MIN_SIDE_PX, Math.round(length * share));
+  return { width: side(width), height: side(height) };
+}
+
+export class Encoder {
+  readonly #engine: Engine;
+  readonly #session: InferenceSession;
+
+  private constructor(engine: Engine, session: InferenceSession) {
+    this.#engine = engine;
+    this.#session = session;
+  }
+
+  /** On WebAssembly also beside a network on WebGPU: it runs once, and that takes every file. */
+  static async load(data: ArrayBuffer, engine: Engine): Promise<Encoder> {
+    const options = { ...engine.options, executionProviders: ["wasm"] };
+    const session = await engine.ort.InferenceSession.create(new Uint8Array(data), options);
+    return new Encoder(engine, session);
+  }
+
+  /**
+   * The code of a picture, which is closed.
+   *
+   * @throws Error the picture is too small, or the network gives no code.
+   */
+  async read(picture: ImageBitmap): Promise<Float32Array> {
+    if (Math.min(picture.width, picture.height) < MIN_SIDE_PX) {
+      throw new Error(`it should have ${MIN_SIDE_PX} pixels at least on each side`);
+    }
+    const { width, height } = readingSize(picture);
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d", { alpha: false });
+    if (!context) throw new Error("this browser gives no canvas to a worker");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(picture, 0, 0, width, height);
+    picture.close();
+    const rgb = new Uint8Array(width * height * CHANNELS);
+    packRgb(context.getImageData(0, 0, width, height).data, rgb);
+    const { Tensor } = this.#engine.ort;
+    const results = await this.#session.run({
+      [INPUT_NAME]: new Tensor("uint8", rgb, [1, height, width, CHANNELS]),
+    });
+    const code = results[STYLE_INPUT_NAME]?.data;
+    if (!(code instanceof Float32Array) || !code.every(Number.isFinite)) {
+      throw new Error("its style cannot be read");
+    }
+    return code;
+  }
+}
