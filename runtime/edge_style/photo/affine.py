@@ -166,7 +166,7 @@ def smooth_fast(
     photo: Rgb,
     picture: npt.NDArray[np.generic],
     *,
-    window: float = 0.07,
+    window: float = 0.15,
     epsilon: float = 3e-3,
     shrink: int = 2,
 ) -> LocalAffine:
