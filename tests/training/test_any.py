@@ -104,24 +104,27 @@ def test_a_codes_network_alone_paints_the_same_and_codes_blend() -> None:
         torch.testing.assert_close(both[:1], whole, rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.parametrize("head_norm", [False, True])
 @pytest.mark.parametrize("wider", [0, 5])
-def test_it_begins_as_the_network_of_one_style_that_it_was_given(wider: int) -> None:
+def test_it_begins_as_the_network_of_one_style_that_it_was_given(
+    wider: int, head_norm: bool
+) -> None:
     torch.manual_seed(9)
-    lean = {**LEAN, "coarse_width": 8 + wider, "border_px": 16, "head_norm": False}
+    lean = {**LEAN, "coarse_width": 8 + wider, "border_px": 16, "head_norm": head_norm}
     base = LeanNet(LeanConfig(8, 0, 1, 8, instance_at=(0, 1, 2), border_px=16)).eval()
     net = AnyStyleNet(AnyStyleConfig(**{**NETWORK, "transformer": lean})).eval()
     code = torch.eye(16)[:1]
     photo = pictures(1, 48)
     with torch.no_grad():
         assert float((net(photo, code) - base(photo)).abs().mean()) > 1
-        net.begin_with(base)
+        net.begin_with(base, photo)
         torch.testing.assert_close(net(photo, code), base(photo), rtol=1e-3, atol=1e-2)
 
 
 def test_a_coarse_stage_between_blocks_is_taken_over_too() -> None:
     base = LeanNet(LeanConfig(8, 2, 1, 8, instance_at=(0, 3, 4)))
     net = network()
-    net.begin_with(base)
+    net.begin_with(base, pictures(1, 48))
     stage = base.get_submodule("body.1")
     torch.testing.assert_close(
         net.transformer.get_parameter("body.0.down.weight"), stage.get_parameter("down.weight")
@@ -253,7 +256,10 @@ def test_each_photo_gets_styles_of_its_own_until_the_bank_begins_again(make_trai
 
     trainer.styles = note
     trainer.run(Log())
-    assert asked == [[0, 1, 2, 3, 4, 5], [6, 7, 0, 1, 2, 3]]
+    assert [len(numbers) for numbers in asked] == [6, 6]
+    one, other = (asked[0] + asked[1])[:8], asked[1][2:]
+    assert sorted(one) == list(range(8)), "each once in a round"
+    assert other != one[:4], "in another order each time"
 
 
 def test_a_style_is_looked_at_once_and_larger_than_the_encoder_sees_it(make_trainer: Any) -> None:
@@ -373,7 +379,7 @@ def test_the_command_and_a_refinement_of_what_it_made(
     left.unlink()
     assert run("train-any", *arguments, "--output", output, "--from", "starry") == 0
     errors = capsys.readouterr().err
-    assert "2 pictures to learn from, aside 2.png" in errors
+    assert "1,536 styles made of 2 pictures, aside 2.png" in errors
     made = load_checkpoint(output)
     assert (made.name, made.architecture, made.step) == ("any", "any", 2)
     assert run("train-any", *arguments, "--output", output) == 2

@@ -172,7 +172,8 @@ def difference(provider: str, got: Rgb, expected: Rgb) -> Difference:
 def require_agreement(differences: Sequence[Difference], precision: Precision) -> None:
     """Let only files pass that differ no more than they may.
 
-    fp32 and fp16: `contract.TOLERANCE_LEVELS`; int8: `INT8_MEAN_LEVELS` and `INT8_PSNR_DB`.
+    fp32 and fp16: `contract.TOLERANCE_LEVELS`; int8: `INT8_MEAN_LEVELS` and `INT8_PSNR_DB`, of
+    thumbnails less.
 
     Raises:
         VerificationError: one differs more; the message says where and by how much.

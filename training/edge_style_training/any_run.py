@@ -126,7 +126,8 @@ def run_any_training(
     for copy, original in copies.items():
         console.print(f"left out: {copy} shows what {original.name} does, which is kept aside")
     console.print(
-        f"{len(pool)} pictures to learn from, aside {', '.join(path.name for path in kept)}"
+        f"{config.style_bank:,} styles made of {len(pool)} pictures, aside "
+        f"{', '.join(path.name for path in kept)}"
     )
     if resume:
         trainer.resume()

@@ -25,7 +25,7 @@ from edge_style_training.networks.any_style import (
     AnyStyleNet,
 )
 from edge_style_training.networks.lean import LeanNet
-from edge_style_training.schedule import SEED_STRIDE
+from edge_style_training.schedule import SEED_STRIDE, styles_in_turn
 from edge_style_training.steadiness import MAX_SHIFT_PX, difference, grid_loss, two_views
 from edge_style_training.training_loop import Training
 from edge_style_training.validation import read_crops
@@ -101,7 +101,7 @@ class StyleBank:
 class AnyTrainer(Training):
     """Trains the encoder's head and the transformer."""
 
-    resume_format = "edge-style-any-2"
+    resume_format = "edge-style-any-3"
     # The style loss varies a thousandfold from step to step.
     watched = "content"
     state_names = (*Training.state_names, "usual_cost")
@@ -163,7 +163,7 @@ class AnyTrainer(Training):
         }
         self.usual_cost = float(_style_costs(grams, first.grams).median())
         if base is not None:
-            self.network.begin_with(base)
+            self.network.begin_with(base.to(self.device), photos)
 
     def _look(self, pictures: Tensor) -> dict[str, Tensor]:
         """What the objective needs of pictures [N, 3, H, W], 0..255, without gradients."""
@@ -179,7 +179,8 @@ class AnyTrainer(Training):
         config, objective = self.config, self.config.objective
         each = config.styles_per_photo
         first = self.step * len(photos) * each
-        wanted = self.styles([(first + n) % config.style_bank for n in range(len(photos) * each)])
+        turns = styles_in_turn(first, len(photos) * each, config.style_bank, config.seed)
+        wanted = self.styles(turns.tolist())
         views = [photos]
         if self.two_views:
             seed = config.seed * SEED_STRIDE + self.step

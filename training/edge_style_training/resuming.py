@@ -26,7 +26,9 @@ def read_state(path: Path, kind: str, settings: Mapping[str, Any]) -> dict[str, 
     if not isinstance(state, dict) or state.get("format") != kind:
         raise CheckpointError(f"{path} holds no training to resume")
     came = state["config"]
-    differing = [key for key in settings if key not in _FREE and settings[key] != came.get(key)]
+    # A setting that the file does not know came later; what it does was as by default.
+    known = [key for key in settings if key in came and key not in _FREE]
+    differing = [key for key in known if settings[key] != came[key]]
     if differing:
         key = differing[0]
         raise CheckpointError(

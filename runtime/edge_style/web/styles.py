@@ -84,10 +84,10 @@ def choose_models(names: Sequence[str]) -> list[StyleModel]:
             raise UsageError(f"{' and '.join(for_any)} are both for any style: give one of them")
         for name in for_any[1:]:
             del models[name]
-    if len(models) == len(for_any):
+    if all(model.encoders for model in models.values()):
         raise UsageError(
-            f"'{for_any[0]}' has no style of its own to begin with: give one beside it, such as "
-            f"--model starry,{for_any[0]}"
+            f"'{for_any[0]}' has no style of its own to begin with: give one beside it, --model "
+            f"STYLE,{for_any[0]}"
         )
     return list(models.values())
 
@@ -118,6 +118,12 @@ def _model(name: str, paths: Sequence[Path]) -> StyleModel:
     files = {precision: path for precision, (path, _) in specs.items()}
     first, spec = next(iter(specs.values()))
     encoders = _encoders(first, spec) if spec.code_length else {}
+    for path, other in specs.values():
+        same = other.checkpoint_sha256 == spec.checkpoint_sha256
+        if other.code_length != spec.code_length or (spec.code_length and not same):
+            raise ModelError(
+                f"'{first}' and '{path}' are of two trainings: export both again, or remove one"
+            )
     if spec.code_length and not encoders:
         raise ModelError(
             f"'{first}' needs its style encoder, and there is no '{encoder_files(first)[0].name}' "

@@ -322,9 +322,6 @@ def test_any_picture_is_a_style(visit: Callable[..., Visit], any_url: str, tmp_p
     painted = visitor.snapshot()
     assert difference(painted, np.full_like(painted, 1) * np.uint8(red)) <= 1
     assert len([url for url in visitor.requests if "models/any-encoder" in url]) == 1
-    visitor.set_range("strength", 0)
-    visitor.settle()
-    visitor.set_range("strength", 100)
     visitor.page.keyboard.press("1")
     visitor.wait("d.style === 'negative'")
     visitor.settle()
@@ -348,9 +345,13 @@ def test_a_picture_dropped_on_the_styles_is_one(
     dropped = [base64.b64encode(green.read_bytes()).decode(), "green.png"]
     visitor = visit(any_url)
     visitor.wait_for_frames(1)
+    for place, says in (("#gallery label", "Paint like it"), ("#picture", "Drop it")):
+        visitor.page.evaluate(DROP.replace('"drop"', '"dragover"'), [place, *dropped])
+        assert visitor.page.locator("#drop-hint").inner_text() == says
     visitor.page.evaluate(DROP, ["#gallery label", *dropped])
     visitor.wait("d.style === 'picture-1'")
     assert visitor.data("source") == "sample"
+    assert visitor.page.locator("#drop-hint").is_hidden()
     visitor.page.evaluate(DROP, ["#picture", *dropped])
     visitor.wait("d.source === 'picture'")
     # A page that has no network for it shows no way to it, and a picture is just a picture.
@@ -369,7 +370,7 @@ def test_pictures_that_cannot_be_a_style(
     (tmp_path / "broken.png").write_bytes(b"no picture")
     small = coloured(tmp_path / "small.png", (1, 2, 3), (12, 40))
     for path, words in (
-        (tmp_path / "broken.png", "This picture cannot be read"),
+        (tmp_path / "broken.png", "broken.png cannot be a style: This picture cannot be read"),
         (small, "small.png cannot be a style: it should have 16 pixels"),
     ):
         visitor.page.set_input_files("#style-files", path)

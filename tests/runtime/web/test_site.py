@@ -120,6 +120,18 @@ def test_a_network_for_any_style_comes_with_what_reads_styles(
         choose_models(["any", "mine", "starry"])
     with pytest.raises(UsageError, match="no style of its own to begin with"):
         choose_models(["any"])
+    monkeypatch.setattr("edge_style.catalog.style_folders", lambda: (folder,))
+    with pytest.raises(UsageError, match="no style of its own to begin with"):
+        choose_models([])
+    (folder / "plain.onnx").write_bytes((MODELS / "negative.onnx").read_bytes())
+    assert [model.name for model in choose_models([])] == ["any", "plain"]
+    # Files of one network in two precisions have to be of one training.
+    int8 = (MODELS / "any.onnx").read_bytes().replace(b"fp32", b"int8")
+    (folder / "any.int8.onnx").write_bytes(int8)
+    assert set(choose_models(["any", "plain"])[0].files) == {"fp32", "int8"}
+    (folder / "any.int8.onnx").write_bytes(int8.replace(b"a" * 64, b"b" * 64))
+    with pytest.raises(ModelError, match="are of two trainings"):
+        choose_models(["any", "plain"])
 
 
 def test_models_of_one_name_stay_apart(page: Path, tmp_path: Path) -> None:

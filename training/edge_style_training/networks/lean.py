@@ -3,7 +3,8 @@
 What costs time on a CPU is not arithmetic but normalization layers, padding layers and changes of
 layout, so there are as few as possible: padding at the input only, most normalizations folded into
 the convolutions, and one change of layout at either end. Instance normalizations stand where they
-are cheap and where an int8 graph stays whole: before an activation, never in front of a sum.
+are cheap and where an int8 graph stays whole: before an activation or the head, never in front of a
+sum.
 
 With several styles it is one network for many paintings: every normalization has a scale and shift
 per style (Dumoulin et al. 2017), the convolutions are shared.

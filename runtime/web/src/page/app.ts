@@ -127,9 +127,14 @@ export class App {
     watchInput("style-files", [opener.id], (files) => {
       void this.#openFiles(files, true);
     });
-    watchDrops(document.documentElement, element("drop-hint", HTMLElement), (dropped, place) => {
-      const isForStyles = place instanceof Node && styles.contains(place);
-      void this.#openFiles(dropped, isForStyles && !opener.hidden);
+    const isForStyles = (place: EventTarget | null): boolean =>
+      !opener.hidden && place instanceof Node && styles.contains(place);
+    watchDrops(document.documentElement, {
+      hint: element("drop-hint", HTMLElement),
+      words: (place) => (isForStyles(place) ? "Paint like it" : "Drop it"),
+      onFiles: (dropped, place) => {
+        void this.#openFiles(dropped, isForStyles(place));
+      },
     });
     watchTouch(this.#canvas, {
       isSplit: () => this.#wishes.view.isSplit,
@@ -238,14 +243,15 @@ export class App {
   }
 
   /** The engine and all styles, in the kind that this device runs, for times without a connection. */
-  async #keepFiles({ precision, engineUrl }: Ready): Promise<void> {
+  async #keepFiles({ precision, engineUrl, backend }: Ready): Promise<void> {
     const files = this.#manifest.styles.map(
       ({ files }) => files.find((file) => file.precision === precision) ?? files[0],
     );
     const { anyStyle, preferences } = this.#manifest;
     if (anyStyle) {
-      files.push(chooseFile(anyStyle.files, [precision]) ?? undefined);
-      files.push(chooseFile(anyStyle.encoders, preferences.wasm) ?? undefined);
+      const order = [precision, ...preferences[backend]];
+      files.push(chooseFile(anyStyle.files, order) ?? anyStyle.files[0]);
+      files.push(chooseFile(anyStyle.encoders, preferences.wasm) ?? anyStyle.encoders[0]);
     }
     const urls = files.flatMap((file) => (file ? [file.url] : []));
     this.#stage.dataset.kept = String(await keepFiles([engineUrl, ...urls]));
@@ -341,11 +347,8 @@ export class App {
       this.#obey({ name: "style", number: this.#addStyle(style) });
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#notice.trouble(
-        error instanceof SourceError
-          ? explain(error.code).text
-          : `${file.name} cannot be a style: ${reason}`,
-      );
+      const why = error instanceof SourceError ? explain(error.code).text : reason;
+      this.#notice.trouble(`${file.name} cannot be a style: ${why}`);
     }
   }
 

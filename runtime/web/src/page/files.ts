@@ -12,17 +12,23 @@ export function kindOfFile(file: { readonly name: string; readonly type: string 
   return "unknown";
 }
 
-/** Take files that are dropped anywhere on the page; `place` is what they were dropped on. */
-export function watchDrops(
-  target: HTMLElement,
-  hint: HTMLElement,
-  onFiles: (files: File[], place: EventTarget | null) => void,
-): void {
+export interface Drops {
+  /** What is seen while files are dragged over the page. */
+  readonly hint: HTMLElement;
+  /** What it says over a place. */
+  readonly words: (place: EventTarget | null) => string;
+  readonly onFiles: (files: File[], place: EventTarget | null) => void;
+}
+
+/** Take files that are dropped anywhere on the page. */
+export function watchDrops(target: HTMLElement, { hint, words, onFiles }: Drops): void {
   const hasFiles = (event: DragEvent): boolean =>
     event.dataTransfer?.types.includes("Files") ?? false;
   target.addEventListener("dragover", (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
+    const says = words(event.target);
+    if (hint.textContent !== says) hint.textContent = says;
     hint.hidden = false;
   });
   target.addEventListener("dragleave", (event) => {

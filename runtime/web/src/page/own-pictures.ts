@@ -1,7 +1,7 @@
 /** A visitor's own picture becomes a style: what is seen is painted as the picture is. */
 
 import type { AnyStyle, Style } from "../shared/manifest.ts";
-import { PictureSource } from "../sources/picture.ts";
+import { decodePicture } from "../sources/picture.ts";
 import { audition } from "./audition.ts";
 
 let opened = 0;
@@ -13,9 +13,7 @@ let opened = 0;
  * @throws Error its style cannot be read, or does not paint; the message says why.
  */
 export async function openStyle(file: File, network: AnyStyle, worker: Worker): Promise<Style> {
-  const source = await PictureSource.open(file);
-  const picture = await source.grab();
-  source.close();
+  const picture = await decodePicture(file);
   opened += 1;
   const style: Style = {
     id: `picture-${opened}`,
@@ -29,6 +27,10 @@ export async function openStyle(file: File, network: AnyStyle, worker: Worker): 
     siblings: 1,
     code: null,
   };
-  const [heard] = await audition(worker, [style], { encoders: network.encoders, picture });
-  return heard ?? style;
+  try {
+    const [heard] = await audition(worker, [style], { encoders: network.encoders, picture });
+    return heard ?? style;
+  } finally {
+    picture.close(); // if it was not handed over
+  }
 }

@@ -16,13 +16,7 @@ export class PictureSource implements Source {
 
   /** @throws SourceError the browser cannot read it. */
   static async open(file: Blob): Promise<PictureSource> {
-    let picture;
-    try {
-      picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-    } catch {
-      throw new SourceError("unreadable-picture");
-    }
-    return new PictureSource(picture);
+    return new PictureSource(await decodePicture(file));
   }
 
   grab(): Promise<ImageBitmap> {
@@ -31,5 +25,14 @@ export class PictureSource implements Source {
 
   close(): void {
     this.#picture.close();
+  }
+}
+
+/** A picture upright, as its camera was held. @throws SourceError the browser cannot read it. */
+export async function decodePicture(file: Blob): Promise<ImageBitmap> {
+  try {
+    return await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    throw new SourceError("unreadable-picture");
   }
 }

@@ -16,7 +16,7 @@ const QUALITY = 0.82;
  * @param sample what to paint; it is closed.
  * @param onProgress told the share of them that is painted.
  * @returns JPEG files, one per style.
- * @throws Error the file cannot be loaded or does not paint; nothing of it is kept.
+ * @throws Error the file cannot be loaded or does not paint; nothing is kept that was not there.
  */
 export async function audition(
   studio: Studio,
@@ -30,11 +30,12 @@ export async function audition(
   const frame = easel.frameRgb();
   const thumbnails = [];
   for (const style of styles) {
+    const isShared = studio.has(style);
     const network = await studio.open(style);
     try {
       easel.paint(await network.run(frame, PAINT_SIZE, styleWeights(style, 0)));
     } catch (error) {
-      await studio.forget(network);
+      if (!isShared) await studio.forget(network);
       throw error;
     }
     thumbnails.push(await shrink(easel.show(PLAIN_VIEW)));

@@ -38,7 +38,7 @@ export class Encoder {
   }
 
   /**
-   * The code of a picture, which is closed.
+   * The code of a picture.
    *
    * @throws Error the picture is too small, or the network gives no code.
    */
@@ -52,7 +52,6 @@ export class Encoder {
     if (!context) throw new Error("this browser gives no canvas to a worker");
     context.imageSmoothingQuality = "high";
     context.drawImage(picture, 0, 0, width, height);
-    picture.close();
     const rgb = new Uint8Array(width * height * CHANNELS);
     packRgb(context.getImageData(0, 0, width, height).data, rgb);
     const { Tensor } = this.#engine.ort;

@@ -96,7 +96,13 @@ function contractProblem(session: InferenceSession, { index, code }: Sibling): s
   const takesStyle = session.inputNames.includes(STYLE_INPUT_NAME);
   if (takesStyle && index === null && code === null)
     return "it wants a style that another model reads off a painting";
-  if (!takesStyle && index !== null) return "it names many styles and takes none";
+  if (!takesStyle && (index !== null || code !== null)) {
+    return "it names many styles and takes none";
+  }
+  const [length] = tensorNamed(session.inputMetadata, STYLE_INPUT_NAME)?.shape ?? [];
+  if (code !== null && typeof length === "number" && length !== code.length) {
+    return `it takes styles of ${length} numbers, and what reads them gives ${code.length}`;
+  }
   return null;
 }
 

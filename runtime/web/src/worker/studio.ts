@@ -80,6 +80,11 @@ export class Studio {
     return this.#encoder.encoder.read(picture);
   }
 
+  /** Whether a style's network is loaded already, and may be painting. */
+  has(style: StyleRequest): boolean {
+    return style.files.some(({ url }) => this.#networks.has(url));
+  }
+
   /** Let go of a network. */
   async forget(network: Network): Promise<void> {
     this.#networks.delete(network.file.url);
@@ -118,6 +123,7 @@ export class Studio {
     const network = await this.#load(file, wasm, style);
     // Only now: a model that runs nowhere must not cost the others their device.
     for (const url of others) this.#networks.delete(url); // not released: a lost device is silent
+    this.#encoder = null; // it ran in the same engine
     this.#networks.set(file.url, network);
     this.#engine = Promise.resolve(wasm);
     this.#note = `WebGPU was left: ${messageOf(error)}`;

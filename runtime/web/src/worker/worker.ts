@@ -72,6 +72,9 @@ async function tryOut({
     say({ kind: "auditioned", id, thumbnails, code });
   } catch (error) {
     say({ kind: "refused", id, reason: messageOf(error) });
+  } finally {
+    sample.close(); // pictures from phones are large
+    reading?.picture.close();
   }
 }
 
