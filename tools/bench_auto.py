@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runtime"))
 
 from edge_style.bench.plan import Request, plan
 from edge_style.bench.rounds import Effort, run_rounds
+from edge_style.catalog import is_encoder
 from edge_style.images import parse_size
 from edge_style.providers import package_versions
 from edge_style.stylizer import Stylizer
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--size", default="640x480")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    options.models = [model for model in options.models if not is_encoder(Path(model))]
     places = filter(None, (sys.path[0], os.environ.get("PYTHONPATH")))
     os.environ["PYTHONPATH"] = os.pathsep.join(places)
     with tempfile.TemporaryDirectory() as folder:

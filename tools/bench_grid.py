@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_style.catalog import is_encoder
 from edge_style.images import read_image
 from edge_style.stylizer import Stylizer
 from edge_style_tools.grid import grid_ratios
@@ -29,6 +30,8 @@ def main() -> None:
     options = parser.parse_args()
     photos = [read_image(path) for path in find_photos(options.content)[: options.photos]]
     for model in options.models:
+        if is_encoder(Path(model)):
+            continue
         stylizer = Stylizer.load(model, provider="cpu")
         pictures = [stylizer(photo) for photo in photos]
         result = {}

@@ -92,6 +92,11 @@ def encoder_files(transformer: Path) -> tuple[Path, ...]:
     return tuple(transformer.with_name(f"{name}{ENCODER}{suffix}") for suffix in suffixes)
 
 
+def is_encoder(path: Path) -> bool:
+    """Whether a file's name is that of a style encoder, which paints nothing by itself."""
+    return _style_name(path).endswith(ENCODER)
+
+
 def _file_names(name: str, provider: str) -> tuple[str, ...]:
     if name.endswith(MODEL_SUFFIX):
         return (name,)

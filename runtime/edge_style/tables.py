@@ -35,6 +35,9 @@ def models_table(entries: list[CatalogEntry], chosen: set[Path]) -> Table:
         painting = entry.problem or "(not made by edge-style)"
         if spec:
             painting = spec.painting or ", ".join(spec.styles)
+            if spec.code_length:
+                is_encoder = spec.role == "encoder"
+                painting = "(sees what is after --style)" if is_encoder else "any: --style PICTURE"
         table.add_row(
             "*" if entry.path in chosen else "",
             entry.name,

@@ -105,6 +105,19 @@ def test_models_for_people(cli, styles):
     assert "'exported/broken.onnx' is not an ONNX model" in result.out
 
 
+def test_a_network_for_any_style_is_listed_with_what_it_wants(cli, styles, models):
+    for part in ("", ".encoder"):
+        shutil.copy(models / f"any{part}.onnx", styles / f"any{part}.onnx")
+    lines = [line for line in cli("models").out.splitlines() if " any" in line]
+    assert "--style PICTURE" in next(line for line in lines if "any.encoder" not in line)
+    assert "sees what is after --style" in next(line for line in lines if "any.encoder" in line)
+    assert [
+        name
+        for name in ("any", "any.encoder", "any.int8", "any.encoder.int8")
+        if catalog.is_encoder(styles / f"{name}.onnx")
+    ] == ["any.encoder", "any.encoder.int8"]
+
+
 def test_a_network_of_many_styles_is_listed_with_their_names(styles):
     (entry,) = [entry for entry in catalog.list_models() if entry.name == "wave"]
     several = replace(entry.spec, painting="", styles=("plain", "night"))

@@ -115,12 +115,14 @@ def _model(name: str, paths: Sequence[Path]) -> StyleModel:
         if spec.role == "encoder":
             raise ModelError(f"'{path}' reads paintings, it does not paint: leave it out")
         specs[spec.precision] = (path, spec)
-    files = {precision: path for precision, (path, _) in specs.items()}
     first, spec = next(iter(specs.values()))
     encoders = _encoders(first, spec) if spec.code_length else {}
-    for path, other in specs.values():
+    files: dict[Precision, Path] = {}
+    for precision, (path, other) in specs.items():
         same = other.checkpoint_sha256 == spec.checkpoint_sha256
-        if other.code_length != spec.code_length or (spec.code_length and not same):
+        if other.code_length == spec.code_length and (same or not spec.code_length):
+            files[precision] = path
+        elif path.parent == first.parent:  # one's own of that name stands before what is shipped
             raise ModelError(
                 f"'{first}' and '{path}' are of two trainings: export both again, or remove one"
             )

@@ -71,13 +71,14 @@ def thumbnail(visitor: Visit, number: int) -> np.ndarray:
     return read_png(base64.b64decode(drawn.partition(",")[2]))
 
 
-def image_command(frame: np.ndarray, model: Path, folder: Path) -> np.ndarray:
+def image_command(frame: np.ndarray, model: Path, folder: Path, *options: str) -> np.ndarray:
     """What `edge-style image` makes of a frame."""
     write_image(folder / "frame.png", frame)
     subprocess.run(
         [
             *(sys.executable, "-m", "edge_style", "image", str(folder / "frame.png")),
             *("--model", str(model), "--provider", "cpu", "--output", str(folder / "out.png")),
+            *options,
         ],
         check=True,
         capture_output=True,
@@ -327,6 +328,27 @@ def test_any_picture_is_a_style(visit: Callable[..., Visit], any_url: str, tmp_p
     visitor.settle()
     assert difference(visitor.snapshot(), negative) == 0
     assert visitor.complaints == []
+
+
+def test_a_style_is_read_as_the_image_command_reads_it(
+    visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    # Large, taller than wide, and full of detail: what is lost in making it smaller tells.
+    style = tmp_path / "style.png"
+    photo = read_image(PHOTO)
+    write_image(style, resize(np.ascontiguousarray(photo[:, 90:400]), 1240, 2048))
+    models = ROOT / "exported"
+    with served("--model", f"{STARRY},{models / 'any.onnx'}") as address:
+        visitor = visit(f"{address}?backend=wasm&side={SIDE_PX}")
+        visitor.page.set_input_files("#files", PHOTO)
+        visitor.wait("d.source === 'picture'")
+        visitor.page.set_input_files("#style-files", style)
+        visitor.wait("d.style === 'picture-1'")
+        visitor.settle()
+        frame, painted = original(visitor), visitor.snapshot()
+    expected = image_command(frame, models / "any.onnx", tmp_path, "--style", str(style))
+    assert difference(painted, expected) < 3
+    assert difference(expected, frame) > 15
 
 
 DROP = """([selector, base64, name]) => {

@@ -113,9 +113,10 @@ def test_a_network_for_any_style_comes_with_what_reads_styles(
             (folder / f"{name}{part}.onnx").write_bytes(data)
     (folder / "torn.onnx").write_bytes((MODELS / "torn.onnx").read_bytes())
     monkeypatch.chdir(tmp_path)
-    names = [model.name for model in choose_models([])]
-    assert "any" in names
-    assert not {"mine", "torn", "any.encoder"} & set(names)
+    models = {model.name: model for model in choose_models([])}
+    # One's own stands before the shipped one of that name, whose int8 file is of another training.
+    assert models["any"].files == {"fp32": Path("exported/any.onnx")}
+    assert not {"mine", "torn", "any.encoder"} & set(models)
     with pytest.raises(UsageError, match="any and mine are both for any style"):
         choose_models(["any", "mine", "starry"])
     with pytest.raises(UsageError, match="no style of its own to begin with"):
