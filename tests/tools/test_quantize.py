@@ -165,6 +165,17 @@ def test_sums_of_float_layers_stay_float(tiny: Any) -> None:
     assert {kinds[name] for name in quantizable(model)} == {"Conv", "Clip"}
 
 
+def test_the_share_of_values_in_range_can_be_given(tiny: Any, workplace: Path) -> None:
+    tiny.write(workplace / "tiny.pth")
+    share = ["--percentile", 99.9]
+    assert run_export("tiny.pth", "--precision", "int8", *share, "-o", "t.onnx") == 0
+    entries = onnx.load(workplace / "t.onnx").metadata_props
+    spec = ModelSpec.from_metadata({entry.key: entry.value for entry in entries})
+    assert spec is not None
+    assert spec.calibration["percentile"] == 99.9
+    assert run_export("tiny.pth", "--precision", "int8", "--percentile", 101, "-o", "u.onnx") == 2
+
+
 def test_calibration_on_the_wrong_photos_is_refused(
     tiny: Any, workplace: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

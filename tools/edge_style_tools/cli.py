@@ -67,6 +67,15 @@ def export(
             help="For int8: folder of photos like those it will see; by default pictures made here."
         ),
     ] = None,
+    percentile: Annotated[
+        float | None,
+        typer.Option(
+            min=90,
+            max=100,
+            help="For int8: share of each activation's values within its range; by default what "
+            "suits networks of that kind. Try others where strokes suffer.",
+        ),
+    ] = None,
     weight_bits: Annotated[
         int,
         typer.Option(
@@ -126,7 +135,9 @@ def export(
         size_px=_size(size),
         preview=preview,
         quantization=QuantizationSettings(
-            calibration, weight_bits, percentile_for(found.spec.architecture)
+            calibration,
+            weight_bits,
+            percentile_for(found.spec.architecture) if percentile is None else percentile,
         ),
         plain_pads="coreml" in targets if plain_pads is None else plain_pads,
         targets=targets,
