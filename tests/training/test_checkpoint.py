@@ -52,7 +52,7 @@ def test_round_trip_keeps_weights_and_description(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("architecture", "settings"),
-    [("lean", TINY), ("any", {"code": 6, "transformer": TINY}), ("johnson", {})],
+    [("lean", TINY), ("any", {"code": 16, "transformer": TINY}), ("johnson", {})],
 )
 def test_a_file_says_all_of_its_network_whatever_becomes_the_default(
     architecture: str, settings: dict[str, Any], tmp_path: Path
@@ -72,8 +72,8 @@ def test_files_from_when_networks_were_wider_are_read_as_they_were(
     architecture: str, tmp_path: Path
 ) -> None:
     wide = {"width": 48, "coarse_width": 64}
-    settings = wide if architecture == "lean" else {"code": 4, "transformer": wide}
-    said = {"border_px": 16} if architecture == "lean" else {"code": 4}
+    settings = wide if architecture == "lean" else {"code": 16, "transformer": wide}
+    said = {"border_px": 16} if architecture == "lean" else {"code": 16}
     state = OrderedDict(build_network(architecture, settings).state_dict())
     state._metadata = {"edge_style": {"architecture": architecture, "network": said}}  # type: ignore[attr-defined]
     torch.save(state, tmp_path / "old.pth")
