@@ -89,6 +89,23 @@ def test_a_code_is_the_pictures_own_and_begins_with_one() -> None:
     assert float((codes[0] - codes[2]).abs().max()) > 0.01
 
 
+def test_colours_stand_in_the_code_as_they_are() -> None:
+    encoder = network().encoder
+    known = encoder.statistics(pictures(4), encoder.vgg(pictures(4)))
+    deviation, mean = torch.std_mean(known, dim=0, correction=0)
+    other = pictures(6)[5:] * 0.5 + 60
+    with torch.no_grad():
+        found = encoder.statistics(other, encoder.vgg(other))
+        code = encoder.code_of(found)[0]
+    pixels = other[0].flatten(1)
+    torch.testing.assert_close(found[0, :3], pixels.mean(dim=1), rtol=1e-4, atol=1e-3)
+    sums = torch.stack([pixels[0] + pixels[1], pixels[0] + pixels[2], pixels[1] + pixels[2]])
+    spread = torch.cat([pixels, sums / 2**0.5]).var(dim=1, correction=0)
+    torch.testing.assert_close(found[0, 3:9], (spread + 1).sqrt(), rtol=1e-3, atol=1e-2)
+    wanted = ((found - mean) / deviation)[0, :9].clamp(-4, 4)
+    torch.testing.assert_close(code[1:10], wanted, rtol=1e-3, atol=1e-3)
+
+
 def test_a_codes_network_alone_paints_the_same_and_codes_blend() -> None:
     net, styles, photo = network(), pictures(2), pictures(1, 48)
     with torch.no_grad():
@@ -329,6 +346,24 @@ def test_a_resumed_training_repeats_an_uninterrupted_one(make_trainer: Any) -> N
         torch.testing.assert_close(got.weights[name], value)
     with pytest.raises(CheckpointError):
         second.resume()
+
+
+def test_a_training_from_before_a_setting_was_is_resumed(make_trainer: Any, tmp_path: Path) -> None:
+    trainer = make_trainer(TINY)
+    trainer.begin(None, 12)
+    trainer.step = 2
+    trainer._save()
+    path = tmp_path / "any.resume.pth"
+    state = torch.load(path, weights_only=True)
+    del state["config"]["style_bank"]
+    torch.save(state, path)
+    again = make_trainer(TINY)
+    again.resume()
+    assert again.step == 2
+    state["config"]["style_weight"] += 1
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match="style_weight"):
+        make_trainer(TINY).resume()
 
 
 def test_a_hopeless_training_stops(make_trainer: Any) -> None:
