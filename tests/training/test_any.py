@@ -306,6 +306,9 @@ def test_pictures_are_compared_with_their_own_photos(
     strength = torch.ones(1, requires_grad=True)
     monkeypatch.setattr(trainer.network, "forward", lambda frames, _: frames * strength)
     photos = pictures(2, 48 + 8)
+    photos[1] = photos[1] * 0.3 + 20
+    bank, given = trainer.styles, []
+    trainer.styles = lambda numbers: given.append(bank(numbers)) or given[-1]
     losses = {name: loss.detach() for name, loss in trainer.losses(photos).items()}
     assert float(losses["content"]) == pytest.approx(0, abs=1e-9)
     assert float(losses["consistency"]) > 0, "the second view has a camera's noise"
@@ -313,6 +316,15 @@ def test_pictures_are_compared_with_their_own_photos(
     rest = parts["total"] - 3 * parts["consistency"] - 5 * parts["grid"]
     trainer.config = replace(config, consistency_weight=0.0, grid_weight=0.0)
     assert float(trainer.losses(photos)["total"].detach()) == pytest.approx(rest, rel=1e-4)
+    # Each costs what its own photo costs untouched, so that share is what counts.
+    seen = trainer.half(photos[:, :, :48, :48], TINY.style_layers)
+    costs = torch.zeros(4)
+    for layer, wanted in given[0].grams.items():
+        own = gram_matrix(seen[layer])[[0, 0, 1, 1]]
+        costs += (own - wanted).square().mean(dim=(1, 2)) / trainer.usual_cost
+    counted = 2 * ((1 + costs / (costs + 0.2)).sqrt() - 1)
+    expected = config.style_weight * trainer.usual_cost * float(counted.mean())
+    assert rest == pytest.approx(expected, rel=1e-3)
 
 
 def test_vgg_is_not_trained_and_the_rest_is(make_trainer: Any) -> None:

@@ -134,9 +134,11 @@ def test_lean_does_not_blow_up_noise_in_a_flat_frame() -> None:
 
 def test_a_norm_in_front_of_the_head_sets_contrast_and_colours_of_each_style() -> None:
     torch.manual_seed(5)
-    network = LeanNet(LeanConfig(8, 0, 1, 8, styles=3, styled_at=(0,), head_norm=True)).eval()
+    config = LeanConfig(8, 0, 1, 8, instance_at=(0, 1), styles=3, styled_at=(0,), head_norm=True)
+    network = LeanNet(config).eval()
     last = network.body[-1]
     assert isinstance(last, StyleNorm)
+    assert isinstance(last.norm, torch.nn.InstanceNorm2d), "though its number is not in instance_at"
     with torch.no_grad():
         last.weight[1] = 2 * last.weight[0]
         last.bias[2] = last.bias[0] + 0.5
