@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import MODELS, PATIENCE_MS, Visit, open_page
+from .conftest import MODELS, PATIENCE_MS, PHOTO, Visit, open_page
 
 SUB_PATH = "someone/pages/edge-style"
 
@@ -109,6 +109,21 @@ def test_offline_after_the_first_visit(
     visitor.wait("d.style === 'many-3'")
     visitor.page.click("#start-camera")
     visitor.wait("d.source === 'camera'")
+    visitor.wait_for_frames(2)
+
+
+def test_any_picture_is_a_style_offline_too(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    # Another precision than the styles have: what is kept for those is not what is kept for it.
+    build(tmp_path / SUB_PATH, "negative16", "any")
+    host = PlainHost(tmp_path)
+    url = f"{host.origin}{SUB_PATH}/?backend=wasm"
+    visitor = visit(url)
+    visitor.wait("d.kept === 'true'")
+    host.close()
+    visitor.page.goto(url)
+    visitor.wait_for_frames(1)
+    visitor.page.set_input_files("#style-files", PHOTO)
+    visitor.wait("d.style === 'picture-1'")
     visitor.wait_for_frames(2)
 
 

@@ -250,8 +250,8 @@ export class App {
     const { anyStyle, preferences } = this.#manifest;
     if (anyStyle) {
       const order = [precision, ...preferences[backend]];
-      files.push(chooseFile(anyStyle.files, order) ?? anyStyle.files[0]);
-      files.push(chooseFile(anyStyle.encoders, preferences.wasm) ?? anyStyle.encoders[0]);
+      files.push(chooseFile(anyStyle.files, order) ?? undefined);
+      files.push(chooseFile(anyStyle.encoders, preferences.wasm) ?? undefined);
     }
     const urls = files.flatMap((file) => (file ? [file.url] : []));
     this.#stage.dataset.kept = String(await keepFiles([engineUrl, ...urls]));
