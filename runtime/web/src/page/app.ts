@@ -2,27 +2,23 @@
 
 import { chooseFile, type Manifest, type Style } from "../shared/manifest.ts";
 import type { FromWorker } from "../shared/messages.ts";
-import { ModelFileError } from "../shared/onnx-metadata.ts";
-import { type Source, SourceError } from "../sources/source.ts";
+import type { Source } from "../sources/source.ts";
 import type { Address } from "./address.ts";
 import { requestOf } from "./audition.ts";
 import { type Command, FIRST_WISHES, obey, titleOf, type Wishes } from "./commands.ts";
 import { Controls } from "./controls.ts";
 import { element } from "./dom.ts";
 import { figuresText } from "./figures.ts";
-import { kindOfFile, watchDrops } from "./files.ts";
+import { FileDesk } from "./file-desk.ts";
 import { toggleFullScreen } from "./full-screen.ts";
 import { Gallery } from "./gallery.ts";
 import { Keeper } from "./keeper.ts";
 import { Notice } from "./notice.ts";
 import { keepFiles } from "./offline.ts";
-import { openModel } from "./own-models.ts";
-import { openStyle } from "./own-pictures.ts";
 import { Player, type Shown } from "./player.ts";
 import { SourceDesk } from "./source-desk.ts";
 import { watchTouch } from "./swipe.ts";
 import { threadCount } from "./threads.ts";
-import { explain } from "./words.ts";
 
 type Ready = Extract<FromWorker, { kind: "style" }>;
 
@@ -99,6 +95,16 @@ export class App {
         this.#onOpened(source);
       },
     });
+    new FileDesk({
+      notice,
+      worker: this.#worker,
+      sources: this.#desk,
+      anyStyle: manifest.anyStyle,
+      onStyles: (styles) => {
+        const numbers = styles.map((style) => this.#addStyle(style));
+        this.#obey({ name: "style", number: numbers[0] ?? 0 });
+      },
+    });
     this.#watch(address);
     for (const style of manifest.styles) this.#addStyle(style);
     const first = manifest.styles.findIndex(({ id }) => id === address.style);
@@ -107,7 +113,7 @@ export class App {
     void this.#desk.openSample();
   }
 
-  /** Everything the visitor can do but buttons and keys. */
+  /** What the visitor can do beside buttons, keys and files. */
   #watch(address: Address): void {
     const side = element("side", HTMLSelectElement);
     const asked = address.sidePx === null ? "auto" : String(address.sidePx);
@@ -117,24 +123,6 @@ export class App {
     side.addEventListener("change", () => {
       this.#player.setSide(side.value === "auto" ? null : Number(side.value));
       this.#stage.dataset.settled = String(this.#player.isSettled);
-    });
-    const styles = element("styles", HTMLElement);
-    const opener = element("open-style", HTMLButtonElement);
-    opener.hidden = this.#manifest.anyStyle === null;
-    watchInput("files", ["open-files", "open-files-too", "open-model"], (files) => {
-      void this.#openFiles(files);
-    });
-    watchInput("style-files", [opener.id], (files) => {
-      void this.#openFiles(files, true);
-    });
-    const isForStyles = (place: EventTarget | null): boolean =>
-      !opener.hidden && place instanceof Node && styles.contains(place);
-    watchDrops(document.documentElement, {
-      hint: element("drop-hint", HTMLElement),
-      words: (place) => (isForStyles(place) ? "Paint like it" : "Drop it"),
-      onFiles: (dropped, place) => {
-        void this.#openFiles(dropped, isForStyles(place));
-      },
     });
     watchTouch(this.#canvas, {
       isSplit: () => this.#wishes.view.isSplit,
@@ -310,48 +298,6 @@ export class App {
     this.#stage.dataset.inferMs = String(shown.inferMs ?? "");
   }
 
-  /** @param asStyles whether what is painted should look like these pictures. */
-  async #openFiles(files: readonly File[], asStyles = false): Promise<void> {
-    for (const file of files) {
-      const kind = kindOfFile(file);
-      if (kind === "picture" && asStyles) await this.#openStyle(file);
-      else if (kind === "picture") await this.#desk.openPicture(file);
-      else if (kind === "clip") await this.#desk.openClip(file);
-      else if (kind === "model") await this.#openModel(file);
-      else {
-        this.#notice.trouble(
-          `${file.name} is no picture, clip or .onnx model: those can be opened here.`,
-        );
-      }
-    }
-  }
-
-  async #openModel(file: File): Promise<void> {
-    let styles;
-    try {
-      styles = await openModel(file, this.#worker);
-    } catch (error) {
-      if (!(error instanceof ModelFileError)) throw error;
-      this.#notice.trouble(error.message);
-      return;
-    }
-    const numbers = styles.map((style) => this.#addStyle(style));
-    this.#obey({ name: "style", number: numbers[0] ?? 0 });
-  }
-
-  async #openStyle(file: File): Promise<void> {
-    const { anyStyle } = this.#manifest;
-    if (!anyStyle) return;
-    try {
-      const style = await openStyle(file, anyStyle, this.#worker);
-      this.#obey({ name: "style", number: this.#addStyle(style) });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const why = error instanceof SourceError ? explain(error.code).text : reason;
-      this.#notice.trouble(`${file.name} cannot be a style: ${why}`);
-    }
-  }
-
   #showFigures(): void {
     const { meter, source } = this.#player;
     const isMoving = !this.#wishes.isPaused && source !== null && !source.isStill;
@@ -364,19 +310,5 @@ export class App {
       precision: this.#ready?.precision ?? "",
     });
     this.#stage.dataset.fps = isMoving ? (meter.fps?.toFixed(2) ?? "") : "";
-  }
-}
-
-/** Buttons that let the visitor choose files. */
-function watchInput(id: string, buttons: string[], onFiles: (files: File[]) => void): void {
-  const input = element(id, HTMLInputElement);
-  input.addEventListener("change", () => {
-    onFiles([...(input.files ?? [])]);
-    input.value = ""; // so that the same file can be chosen again
-  });
-  for (const button of buttons) {
-    element(button, HTMLButtonElement).addEventListener("click", () => {
-      input.click();
-    });
   }
 }
