@@ -7,7 +7,6 @@ have to be closed, so it ends the process at once. Before this file nothing of o
 
 import os
 import signal
-import sys
 
 _INTERRUPTED_STATUS = 130  # as `cli.INTERRUPTED_STATUS`, which is what is being loaded
 
@@ -19,13 +18,14 @@ def main() -> None:
     if is_heard:
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED_STATUS))
     from edge_style.cli import main as run  # noqa: PLC0415 - not before it is known how to end
+    from edge_style.shutdown import leave  # noqa: PLC0415
 
     try:
         if is_heard:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         run()
     except KeyboardInterrupt:  # on the way from here to where the command line waits for it
-        sys.exit(_INTERRUPTED_STATUS)
+        leave(_INTERRUPTED_STATUS)
 
 
 if __name__ == "__main__":

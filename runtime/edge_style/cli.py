@@ -27,7 +27,7 @@ from edge_style.cli_common import (
 )
 from edge_style.cli_video import video
 from edge_style.errors import EdgeStyleError, UsageError
-from edge_style.shutdown import leave
+from edge_style.shutdown import end_process_when_interrupted, leave
 
 COMMANDS_GROUP = "edge_style.commands"
 USAGE_STATUS = 2
@@ -235,10 +235,10 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: None: those of the process, which then ends. Others end with SystemExit only.
     """
-    status = _run(arguments)
     if arguments is not None:
-        sys.exit(status)
-    leave(status)
+        sys.exit(_run(arguments))
+    end_process_when_interrupted()
+    leave(_run(arguments))
 
 
 def _run(arguments: list[str] | None) -> int:

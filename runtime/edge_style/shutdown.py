@@ -17,6 +17,19 @@ from typing import Any, NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_ends_process = False
+
+
+def end_process_when_interrupted() -> None:
+    """Say that this process is the command line and nothing else.
+
+    Where a block of `Interrupts` was interrupted, it then ends: what follows is not interrupted
+    once more, neither by an impatient Ctrl-C, which would come out as a traceback or as the death
+    by a signal, nor by the SIGTERM that may come on top of it.
+    """
+    global _ends_process  # noqa: PLW0603 - as signals are, of the process
+    _ends_process = True
+
 
 class NativeThread(threading.Thread):
     """A thread that spends its time in native code; the process does not wait for it for ever."""
@@ -27,6 +40,9 @@ class NativeThread(threading.Thread):
 
 class Interrupts:
     """Ctrl-C and SIGTERM raise KeyboardInterrupt inside the block, until `hold`.
+
+    Behind the block they do what they did before, or nothing where it was interrupted and
+    `end_process_when_interrupted` was called.
 
     Outside of the main thread, which alone hears of signals, it does nothing.
     """
@@ -66,8 +82,10 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.hold()
         for one, before in self._before.items():
-            signal.signal(one, before)
+            is_interrupted = self._was_raised or self._is_due
+            signal.signal(one, signal.SIG_IGN if is_interrupted and _ends_process else before)
         if error is None and self._is_due:
             raise KeyboardInterrupt
         if self._was_raised and isinstance(error, Exception):

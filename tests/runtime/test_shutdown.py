@@ -114,6 +114,39 @@ def test_signals_that_are_ignored_stay_so(python_handles_signals: None) -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+# What follows the block is the way out of a command line.
+ONCE_MORE = """
+import signal
+from edge_style.shutdown import Interrupts, end_process_when_interrupted, leave
+end_process_when_interrupted()
+try:
+    with Interrupts() as interrupts:
+        BLOCK
+except KeyboardInterrupt:
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGTERM)
+    leave(130)
+print(signal.getsignal(signal.SIGINT))
+print(signal.getsignal(signal.SIGTERM))
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("when", ["", "interrupts.hold(); "])
+def test_who_was_interrupted_leaves_in_peace(number: str, when: str) -> None:
+    code = ONCE_MORE.replace("BLOCK", f"{when}signal.raise_signal(signal.{number})")
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_who_was_not_interrupted_can_be_after_it() -> None:
+    code = ONCE_MORE.replace("BLOCK", "pass")
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    interrupt, terminate = done.stdout.splitlines()
+    assert "default_int_handler" in interrupt
+    assert terminate == str(signal.SIG_DFL)
+
+
 # Presses Ctrl-C while typer is looked for, in the midst of loading the command line.
 EARLY = """
 import os, signal, sys
