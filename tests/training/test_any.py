@@ -12,7 +12,7 @@ import torch
 
 from edge_style import cli
 from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
-from edge_style_training.any_data import StyleDataset, changed_colours, made_texture
+from edge_style_training.any_data import StyleDataset, changed_colours
 from edge_style_training.any_run import DEFAULTS, read_aside, split_pool
 from edge_style_training.any_training import AnyTrainer, needed_layers
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -226,7 +226,6 @@ def test_hues_turn_and_greys_stay_grey() -> None:
     red[..., 0] = 200
     strongest = {int(changed_colours(red, random.Random(s))[0, 0].argmax()) for s in range(40)}
     assert strongest == {0, 1, 2}
-    assert made_texture(37, random.Random(0)).shape == (37, 37, 3)
 
 
 class Log(list[Progress]):
@@ -391,13 +390,23 @@ def run(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
-def test_the_command_and_a_refinement_of_what_it_made(
-    photo_folder: Path, vgg_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def pool_of_styles(tmp_path: Path) -> Path:
     pool = tmp_path / "pool"
     pool.mkdir()
     for seed in range(3):
         cv2.imwrite(str(pool / f"{seed}.png"), detailed(seed, 120, 150))
+    return pool
+
+
+def test_the_command_and_a_refinement_of_what_it_made(
+    pool_of_styles: Path,
+    photo_folder: Path,
+    vgg_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pool = pool_of_styles
     recipe, aside, output = (tmp_path / name for name in ("any.toml", "aside.txt", "any.pth"))
     aside.write_text("2.png\n")
     recipe.write_text(
@@ -451,11 +460,49 @@ def test_the_command_and_a_refinement_of_what_it_made(
         assert float((other(photo) - predicted(photo)).abs().mean()) > 0.01
 
 
+def test_another_training_goes_on_with_a_network_for_any_style(make_trainer: Any) -> None:
+    base = network()
+    trainer = make_trainer(TINY)
+    trainer.begin(base, 4)
+    for name, weight in base.state_dict().items():
+        torch.testing.assert_close(trainer.network.state_dict()[name], weight)
+    # What a style costs is of this training's styles and photos, as when it begins anew.
+    anew = make_trainer(TINY, "anew.pth")
+    anew.begin(None, 4)
+    assert trainer.usual_cost == anew.usual_cost != 1.0
+
+
+def test_a_network_for_any_style_brings_its_settings(
+    pool_of_styles: Path,
+    photo_folder: Path,
+    vgg_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base, output, recipe = (tmp_path / name for name in ("base.pth", "any.pth", "recipe.toml"))
+    save_checkpoint(Checkpoint("any", network().state_dict(), NETWORK), base)
+    recipe.write_text("validation_photos = 1\n")
+    options: list[Any] = ["--content", photo_folder, "--vgg", vgg_file, "--workers", 0]
+    options += ["--steps", 1, "--batch-size", 1, "--crop", 48, "--style-size", 48]
+    options += ["--config", recipe, "--from", base, "--output", output]
+    assert run("train-any", pool_of_styles, *options) == 0
+    made = load_checkpoint(output).build()
+    assert isinstance(made, AnyStyleNet)
+    assert made.config.agrees(AnyStyleConfig(**NETWORK))
+    recipe.write_text("[network]\nhidden = 9\n")
+    output.unlink()
+    capsys.readouterr()
+    assert run("train-any", pool_of_styles, *options) == 2
+    assert "its network is another than the recipe's" in capsys.readouterr().err
+    assert not output.exists()
+
+
 def test_only_a_single_lean_network_can_be_begun_with(
     photo_folder: Path, vgg_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = tmp_path / "wrong.pth"
-    save_checkpoint(Checkpoint("any", network().state_dict(), NETWORK), wrong)
+    full_size = build_network("johnson", {})
+    save_checkpoint(Checkpoint("johnson", full_size.state_dict(), {}), wrong)
     cv2.imwrite(str(tmp_path / "style.png"), textured(90, 90, 1))
     options: list[Any] = ["--content", photo_folder, "--vgg", vgg_file, "--from", wrong]
     assert run("train-any", tmp_path, *options, "--output", os.devnull + ".pth") == 2

@@ -8,7 +8,7 @@ import torch
 from edge_style.images import Rgb
 from edge_style_tools.photos import made_photo
 from edge_style_tools.verify import Floats
-from edge_style_training.any_data import made_texture
+from edge_style_training.made_styles import made_texture
 from edge_style_training.networks.any_style import StyleEncoder
 
 TEXTURES = 12

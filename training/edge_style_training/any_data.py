@@ -1,11 +1,10 @@
-"""Pictures of styles to learn from: a small pool, photos and textures, and augmentation."""
+"""Styles to learn from: a small pool, photos, what `made_styles` makes, and augmentation."""
 
 import random
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,10 +14,12 @@ from torch.utils.data import Dataset
 from edge_style.errors import ContentError, ImageError
 from edge_style.images import Rgb, read_image
 from edge_style_training.data import resize_short_side
+from edge_style_training.made_styles import made_style, made_texture
 
 # Shares of what a style is made of; the rest is the pool.
-_PHOTOS = 0.15
-_TEXTURES = 0.1
+_TEXTURES = 0.07
+_PHOTOS = 0.08
+_MADE = 0.35
 # A picture's short side is between the crop's and this many times as long: strokes come in the
 # sizes that they have when a whole picture is looked at, and in larger ones.
 _MAX_ZOOM = 1.8
@@ -62,11 +63,14 @@ class StyleDataset(Dataset[Tensor]):
         if kind < _TEXTURES:
             return made_texture(self.crop_px, draw)
         picture = draw.choice(self.pool)
-        if self.photos and kind < _TEXTURES + _PHOTOS:
+        kind -= _TEXTURES
+        if self.photos and kind < _PHOTOS + _MADE:
             # Broken ones are counted where photos are stylized; here the pool helps out.
             with suppress(ImageError):
                 picture = _at_most(read_image(draw.choice(self.photos)), _KEPT_PX)
         picture = _crop(picture, self.crop_px, draw)
+        if kind < _MADE:
+            picture = made_style(picture, draw)
         if draw.random() < _COLOURS_CHANGED:
             picture = changed_colours(picture, draw)
         return picture
@@ -113,27 +117,3 @@ def _halves(one: Rgb, other: Rgb, draw: random.Random) -> Rgb:
     mixed: Rgb = one.copy()
     mixed[:share] = other[:share]
     return mixed
-
-
-def made_texture(side_px: int, draw: random.Random) -> Rgb:
-    """A texture of a few colours [S, S, 3]: noise of one size, turned, stretched and in steps."""
-    noise = np.random.default_rng(draw.getrandbits(32))
-    grain = draw.choice([2, 4, 8, 16, 32])
-    stretch = draw.choice([1, 1, 3, 6])
-    shape = (2 * side_px // grain + 2, 2 * side_px // (grain * stretch) + 2)
-    field = noise.standard_normal(shape).astype(np.float32)
-    sides = (2 * side_px, 2 * side_px)
-    field = np.asarray(cv2.resize(field, sides, interpolation=cv2.INTER_CUBIC), np.float32)
-    turn = cv2.getRotationMatrix2D((side_px, side_px), draw.uniform(0, 180), 1.0)
-    field = np.asarray(cv2.warpAffine(field, turn, sides, borderMode=cv2.BORDER_REFLECT_101))
-    start = side_px // 2
-    field = field[start : start + side_px, start : start + side_px]
-    if draw.random() < 0.5:  # contours instead of a wash
-        field = np.sin(field * draw.uniform(2, 8))
-    levels = draw.choice([2, 3, 5, 64])
-    low, high = float(field.min()), float(field.max())
-    share = (field - low) / max(high - low, 1e-6)
-    place = np.minimum((share * levels).astype(np.int64), levels - 1) / max(1, levels - 1)
-    colours = noise.uniform(0, 255, (4, 3))
-    bands = [np.interp(place, np.linspace(0, 1, 4), colours[:, channel]) for channel in range(3)]
-    return np.asarray(np.rint(np.stack(bands, axis=2)), np.uint8)

@@ -12,6 +12,7 @@ from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
 from edge_style_training.near_copies import near_copies
+from edge_style_training.networks.any_style import AnyStyleConfig, AnyStyleNet
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.resuming import ensure_none
 from edge_style_training.run import check_output, console_of, run_shown
@@ -107,14 +108,16 @@ def run_any_training(
     Raises:
         EdgeStyleError: whatever cannot be used, before any time is spent on training.
     """
-    config = TrainingConfig(**{**DEFAULTS, **settings})
+    base = _read_base(start_from)
+    config = TrainingConfig(**{**DEFAULTS, **_settings_of(base), **settings})
     if config.architecture != "any":
         raise UsageError(f"train-any trains the architecture any, not {config.architecture}")
     for name in _OF_ONE_STYLE:
         if getattr(config, name):
             raise UsageError(f"train-any has no {name}: leave it out of the recipe")
+    if isinstance(base, AnyStyleNet) and not base.config.agrees(AnyStyleConfig(**config.network)):
+        raise UsageError(f"--from {start_from}: its network is another than the recipe's")
     check_output(output, resume=resume, force=force)
-    base = _base(start_from)
     pool, kept, copies = split_pool(styles, read_aside(aside))
     photos = find_photos(content)
     network = load_loss_network(vgg, needed_layers(config.objective))
@@ -143,10 +146,17 @@ def run_any_training(
     )
 
 
-def _base(name: str | None) -> LeanNet | None:
+def _read_base(name: str | None) -> LeanNet | AnyStyleNet | None:
     if name is None:
         return None
     network = load_checkpoint(find_base(name)).build()
+    if isinstance(network, AnyStyleNet):
+        return network
     if not isinstance(network, LeanNet) or network.config.styles != 1:
-        raise UsageError(f"--from {name}: expected a lean network of one style")
+        raise UsageError(f"--from {name}: expected a lean network of one style, or one for any")
     return network
+
+
+def _settings_of(base: LeanNet | AnyStyleNet | None) -> dict[str, Any]:
+    """Settings that follow from what is begun with."""
+    return {"network": vars(base.config)} if isinstance(base, AnyStyleNet) else {}

@@ -151,10 +151,17 @@ class AnyTrainer(Training):
         # What a style costs a photo that is left as it is, as a rule; learned with what is usual.
         self.usual_cost = 1.0
 
-    def begin(self, base: LeanNet | None, styles: int = _USUAL_STYLES) -> None:
-        """Learn what is usual in so many styles, and take over what fits of a network of one."""
+    def begin(self, base: LeanNet | AnyStyleNet | None, styles: int = _USUAL_STYLES) -> None:
+        """Learn what is usual in so many styles, and take over what fits of a network of one.
+
+        With a network for any style, of the same settings, the training goes on where that one's
+        ended: its codes keep their meaning, whatever is usual in the styles of this training.
+        """
         first = self.styles(range(min(styles, self.config.style_bank)))
-        self.network.encoder.learn_usual(first.statistics)
+        if isinstance(base, AnyStyleNet):
+            self.network.load_state_dict(base.state_dict())
+        else:
+            self.network.encoder.learn_usual(first.statistics)
         photos = read_crops(self.held_out, self.config.crop_px).to(self.device)
         seen = self._look(photos)
         grams = {
@@ -162,7 +169,7 @@ class AnyTrainer(Training):
             for layer in self.config.style_layers
         }
         self.usual_cost = float(_style_costs(grams, first.grams).median())
-        if base is not None:
+        if isinstance(base, LeanNet):
             self.network.begin_with(base.to(self.device), photos)
 
     def _look(self, pictures: Tensor) -> dict[str, Tensor]:

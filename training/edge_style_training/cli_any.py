@@ -48,8 +48,9 @@ def train_any(
         str | None,
         typer.Option(
             "--from",
-            metavar="base|STYLE|CHECKPOINT",
-            help="Begin with the weights of a network of one style, as far as they fit.",
+            metavar="base|STYLE|any|CHECKPOINT",
+            help="Begin with the weights of a network of one style, as far as they fit, or go on "
+            "with those of a network for any style.",
         ),
     ] = None,
     resume: options.Resume = False,

@@ -81,6 +81,11 @@ class AnyStyleConfig:
         if {"styles", "styled_at"} & set(self.transformer):
             raise ValueError("styles and styled_at of the transformer follow from the code")
 
+    def agrees(self, other: "AnyStyleConfig") -> bool:
+        """Whether both describe one network; defaults may be written down or not."""
+        own, its = ((c.code, c.directions, c.hidden, c.lean) for c in (self, other))
+        return own == its
+
     @property
     def lean(self) -> LeanConfig:
         """Settings of the transformer as a network of many styles."""
