@@ -83,8 +83,9 @@ def _quick_verification() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify, "SIZES_PX", ((16, 16), (17, 31), (130, 170)))
         patch.setattr(quantize, "FRAMES", 8)
-        patch.setattr(style_codes, "TEXTURES", 4)
-        patch.setattr(style_codes, "PHOTOS", 2)
+        patch.setattr(style_codes, "TEXTURES", 3)
+        patch.setattr(style_codes, "PAINTED", 2)
+        patch.setattr(style_codes, "PHOTOS", 1)
         yield
 
 

@@ -8,10 +8,11 @@ import torch
 from edge_style.images import Rgb
 from edge_style_tools.photos import made_photo
 from edge_style_tools.verify import Floats
-from edge_style_training.made_styles import made_texture
+from edge_style_training.made_styles import made_style, made_texture
 from edge_style_training.networks.any_style import StyleEncoder
 
-TEXTURES = 12
+TEXTURES = 8
+PAINTED = 6
 PHOTOS = 4
 _SIDE_PX = 128
 
@@ -19,7 +20,9 @@ _SIDE_PX = 128
 def pictures_to_try() -> list[Rgb]:
     """Pictures of styles, uint8 [S, S, 3], RGB, made by the program, the same each time."""
     textures = [made_texture(_SIDE_PX, random.Random(seed)) for seed in range(TEXTURES)]
-    return textures + [made_photo(seed, _SIDE_PX, _SIDE_PX) for seed in range(PHOTOS)]
+    photos = [made_photo(seed, _SIDE_PX, _SIDE_PX) for seed in range(PAINTED + PHOTOS)]
+    painted = [made_style(photos.pop(), random.Random(seed)) for seed in range(PAINTED)]
+    return textures + painted + photos
 
 
 def codes_to_try(encoder: StyleEncoder) -> list[Floats]:
