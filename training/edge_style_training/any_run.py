@@ -18,7 +18,7 @@ from edge_style_training.resuming import ensure_none
 from edge_style_training.run import check_output, console_of, run_shown
 from edge_style_training.vgg import load_loss_network
 
-# `style_px` is the side of the crops of styles here. With these the shipped network was trained.
+# `style_px` is the side of the crops of styles here. See recipes/any.toml.
 DEFAULTS: Mapping[str, Any] = {
     "architecture": "any",
     "batch_size": 2,
