@@ -102,7 +102,7 @@ _LOSSES = ("content", "style", "total")
 
 def as_frame(subject: Subject, photo: Rgb) -> Rgb:
     """What a network makes of a photo, as a picture file would hold it."""
-    stylized = subject.stylize(photo)[0].round().clamp(0, 255)
+    stylized = subject.stylize(photo)[0].round()
     return np.ascontiguousarray(stylized.permute(1, 2, 0).byte().numpy())
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     if is_heard:
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED_STATUS))
     from edge_style.cli import main as run  # noqa: PLC0415 - not before it is known how to end
-    from edge_style.shutdown import leave  # noqa: PLC0415
+    from edge_style.shutdown import leave  # noqa: PLC0415 - as above
 
     try:
         if is_heard:

@@ -1,6 +1,7 @@
 """The network for any style: codes, its data, its training, and what refinement begins with."""
 
 import os
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 from edge_style import cli
 from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
+from edge_style_training import any_data
 from edge_style_training.any_data import StyleDataset, changed_colours
 from edge_style_training.any_run import DEFAULTS, read_aside, split_pool
 from edge_style_training.any_training import AnyTrainer, needed_layers
@@ -215,9 +217,27 @@ def test_the_stream_of_styles_can_be_repeated(tmp_path: Path) -> None:
         StyleDataset([], [path], 48, 0)
 
 
-def test_hues_turn_and_greys_stay_grey() -> None:
-    import random
+def test_a_third_of_the_styles_is_painted_by_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, photo = tmp_path / "pool.png", tmp_path / "photo.png"
+    cv2.imwrite(str(pool), np.full((60, 60, 3), 255, np.uint8))
+    cv2.imwrite(str(photo), np.full((60, 60, 3), 10, np.uint8))
+    painted = []
+    monkeypatch.setattr(
+        any_data, "made_style", lambda picture, _: painted.append(int(picture.mean())) or picture
+    )
+    styles = StyleDataset([pool], [photo], 48, seed=3)
+    draws = [styles._one(random.Random(seed)) for seed in range(400)]
+    assert len(painted) / len(draws) == pytest.approx(0.35, abs=0.06)
+    assert set(painted) == {10}, "photos are painted, paintings are not"
+    without = StyleDataset([pool], [], 48, seed=3)
+    painted.clear()
+    assert len([without._one(random.Random(seed)) for seed in range(40)]) == 40
+    assert set(painted) == {255}, "but where there are no photos"
 
+
+def test_hues_turn_and_greys_stay_grey() -> None:
     grey = np.full((4, 4, 3), 90, np.uint8)
     for seed in range(8):
         changed = changed_colours(grey, random.Random(seed)).astype(int)

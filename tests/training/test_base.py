@@ -43,6 +43,15 @@ def test_base_has_weights_for_any_painting_and_a_checkpoint_its_own(base_file: P
     assert (for_any.style_weight, for_any.consistency_weight, for_any.grid_weight) == (12, 100, 7)
 
 
+def test_what_is_begun_with_a_guess_is_short_and_looks_at_each_photo_once() -> None:
+    base = load_checkpoint(find_base("any"))
+    assert base.training["consistency_weight"] > 0
+    config = TrainingConfig(**settings_from(base, "any"))
+    assert (config.architecture, config.network["styles"]) == ("lean", 1)
+    assert (config.steps, config.consistency_weight, config.grid_weight) == (400, 0.0, 0.0)
+    assert config.style_weight == base.training["style_weight"]
+
+
 def train(*arguments: object) -> int:
     with pytest.raises(SystemExit) as ended:
         cli.main(["train", *map(str, arguments)])

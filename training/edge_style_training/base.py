@@ -51,8 +51,8 @@ _PACE = {
     "checkpoint_every": 100,
 }
 # A network for any style paints like the painting before the first step, so there is less to do: a
-# minute, for which the losses that look at two views of each photo are too dear. They halve the
-# steps; what the network has learned of steadiness and against its grid mostly stays.
+# minute or two, for which the losses that look at two views of each photo are too dear: they halve
+# the steps. What the network has learned of steadiness and against its grid mostly stays.
 _REFINEMENT = {
     **_PACE,
     "steps": 400,

@@ -191,18 +191,10 @@ def _put(
     elif kind == "arc":
         begin, turn = random_.uniform(0, 360, 2)
         width = max(2, round(size * random_.uniform(0.08, 0.25)))
-        for value, thickness in ((ink, width + 2 * outline), (colour, width)):
-            cv2.ellipse(
-                canvas,
-                centre,
-                (half, half),
-                turn,
-                begin,
-                begin + 220,
-                value,
-                thickness,
-                cv2.LINE_AA,
-            )
+        arc = (centre, (half, half), turn, begin, begin + 220)
+        if outline:
+            cv2.ellipse(canvas, *arc, ink, width + 2 * outline, cv2.LINE_AA)
+        cv2.ellipse(canvas, *arc, colour, width, cv2.LINE_AA)
     else:
         cv2.circle(canvas, centre, half, colour, cv2.FILLED, cv2.LINE_AA)
         if outline:
