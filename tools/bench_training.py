@@ -28,6 +28,7 @@ from edge_style.images import read_image
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import centre_crop, find_photos, resize_short_side, to_tensor
 from edge_style_training.losses import Objective
+from edge_style_training.muon import Muon
 from edge_style_training.networks import build_network
 from edge_style_training.schedule import learning_rate_at
 from edge_style_training.trainer import Trainer
@@ -57,7 +58,7 @@ class PlainLoop:
         torch.manual_seed(config.seed)
         self.network: nn.Module = build_network(config.architecture, config.network)
         self.network.to(painting.device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), config.learning_rate)
+        self.optimizer = Muon(self.network.parameters(), config.learning_rate)
         features = vgg(painting.unsqueeze(0))
         self.style_grams = {name: gram(features[name]) for name in self.objective.style_layers}
         self.device = painting.device

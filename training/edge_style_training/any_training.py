@@ -101,7 +101,7 @@ class StyleBank:
 class AnyTrainer(Training):
     """Trains the encoder's head and the transformer."""
 
-    resume_format = "edge-style-any-3"
+    resume_format = "edge-style-any-4"
     # The style loss varies a thousandfold from step to step.
     watched = "content"
     state_names = (*Training.state_names, "usual_cost")

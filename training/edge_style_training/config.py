@@ -45,7 +45,7 @@ class TrainingConfig:
         style_bank: how many styles such a training has before it begins again with the first.
         grid_weight: of what stays in place when the photo is shifted and repeats with the
             network's cells, see `steadiness.grid_loss`.
-        learning_rate: at its peak, for Adam; warmed up, then down to zero along a cosine.
+        learning_rate: at its peak, see `muon.Muon`; warmed up, then down to zero along a cosine.
         warmup_steps: to reach the peak.
         precision: `fp32`, `bf16`, or `auto`: bf16 where the hardware multiplies in it.
         seed: of weights, crops and noise.

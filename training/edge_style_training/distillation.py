@@ -63,7 +63,7 @@ def _soft(apart: Tensor) -> Tensor:
 class Distillation(Training):
     """Trains a network to paint as its teachers do."""
 
-    resume_format = "edge-style-distillation-1"
+    resume_format = "edge-style-distillation-2"
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Distillation(Training):
         Raises:
             CheckpointError: it is not of the network that the settings describe.
         """
-        take_over(self.unwrapped, checkpoint, self.config)
+        take_over(self.unwrapped, checkpoint, self.config, self.held_out)
 
     def losses(self, photos: Tensor) -> dict[str, Tensor]:
         """The total, in levels; each photo is painted in the style whose turn it is."""

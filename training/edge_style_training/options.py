@@ -17,7 +17,7 @@ Steps = Annotated[int | None, typer.Option(help="Optimizer steps.")]
 Crop = Annotated[int | None, typer.Option("--crop", help="Side of the crops, pixels.")]
 StyleWeight = Annotated[float | None, typer.Option(help="Of the style loss.")]
 LearningRate = Annotated[
-    float | None, typer.Option("--lr", "--learning-rate", help="Peak learning rate of Adam.")
+    float | None, typer.Option("--lr", "--learning-rate", help="Peak learning rate.")
 ]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")]
 ValidateEvery = Annotated[int | None, typer.Option(help="Steps between validations.")]

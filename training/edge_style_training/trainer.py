@@ -25,7 +25,7 @@ _BALANCE_PHOTOS = 8
 class Trainer(Training):
     """Trains one network for one objective, on one device or several."""
 
-    resume_format = "edge-style-training-2"
+    resume_format = "edge-style-training-3"
 
     def __init__(
         self,
