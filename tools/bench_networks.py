@@ -56,7 +56,7 @@ class Candidate:
 
 
 # What most candidates differ from in one thing; the default is narrower.
-_MEDIUM = {"width": 48, "coarse_width": 64}
+_MEDIUM = {"width": 48, "coarse_width": 64, "head_norm": False}
 
 
 def _medium(what: str, **network: Any) -> Candidate:
@@ -65,6 +65,9 @@ def _medium(what: str, **network: Any) -> Candidate:
 
 CANDIDATES: Mapping[str, Candidate] = {
     "lean": Candidate("the default: 2 blocks of 32 channels, 3 of 48 at an eighth"),
+    "no-head-norm": Candidate(
+        "as the default, no normalization in front of the head", {"head_norm": False}
+    ),
     "medium": _medium("width: 48 channels, 64 at an eighth; below, in one thing otherwise"),
     "all-instance": _medium("normalization: instance everywhere", norm="instance"),
     "no-instance": _medium("normalization: none, a scale and shift", instance_at=()),
@@ -96,7 +99,9 @@ CANDIDATES: Mapping[str, Candidate] = {
         blocks=0,
         instance_at=(0, 1, 2, 4, 6),
     ),
-    "wide": Candidate("width: 64 channels, 96 at an eighth", {"width": 64, "coarse_width": 96}),
+    "wide": Candidate(
+        "width: as the default, 64 channels, 96 at an eighth", {"width": 64, "coarse_width": 96}
+    ),
     YARDSTICK: Candidate(
         "the full-size network of Johnson et al.", architecture="johnson", learning_rate=1e-3
     ),

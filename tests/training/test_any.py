@@ -123,14 +123,15 @@ def test_a_codes_network_alone_paints_the_same_and_codes_blend() -> None:
         torch.testing.assert_close(both[:1], whole, rtol=1e-3, atol=1e-2)
 
 
-@pytest.mark.parametrize("head_norm", [False, True])
+@pytest.mark.parametrize(("theirs", "head_norm"), [(False, False), (False, True), (True, True)])
 @pytest.mark.parametrize("wider", [0, 5])
 def test_it_begins_as_the_network_of_one_style_that_it_was_given(
-    wider: int, head_norm: bool
+    wider: int, theirs: bool, head_norm: bool
 ) -> None:
     torch.manual_seed(9)
     lean = {**LEAN, "coarse_width": 8 + wider, "border_px": 16, "head_norm": head_norm}
-    base = LeanNet(LeanConfig(8, 0, 1, 8, instance_at=(0, 1, 2), border_px=16)).eval()
+    config = LeanConfig(8, 0, 1, 8, instance_at=(0, 1, 2), border_px=16, head_norm=theirs)
+    base = LeanNet(config).eval()
     net = AnyStyleNet(AnyStyleConfig(**{**NETWORK, "transformer": lean})).eval()
     code = torch.eye(16)[:1]
     photo = pictures(1, 48)

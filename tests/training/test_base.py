@@ -17,7 +17,9 @@ from edge_style_training.base import (
 )
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_style_training.config import TrainingConfig
+from edge_style_training.data import find_photos
 from edge_style_training.networks import build_network
+from edge_style_training.validation import hold_out, read_crops
 
 NETWORK = {"width": 8, "blocks": 1, "coarse_blocks": 0}
 
@@ -82,6 +84,30 @@ def test_network_and_objective_are_taken_over_and_the_pace_is_not(
     assert made.training["learning_rate"] == 1e-6
     for key, value in base.weights.items():
         torch.testing.assert_close(made.weights[key], value, atol=1e-4, rtol=0)
+
+
+def test_a_base_without_a_norm_in_front_of_the_head_can_be_given_one(
+    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    without = {**NETWORK, "head_norm": False}
+    begun = Checkpoint("lean", build_network("lean", without).state_dict(), without)
+    save_checkpoint(begun, tmp_path / "base.pth")
+    recipe, output = tmp_path / "recipe.toml", tmp_path / "new.pth"
+    recipe.write_text("[network]\nhead_norm = true\n")
+    options = ["--content", photo_folder, "--vgg", vgg_file, "--output", output, "--workers", 0]
+    few = ["--steps", 1, "--batch-size", 1, "--crop", 64, "--validation-photos", 1, "--lr", 1e-9]
+
+    arguments = [*options, *few, "--config", recipe, "--from", tmp_path / "base.pth"]
+    assert train(painting_file, *arguments) == 0
+
+    made = load_checkpoint(output)
+    assert (begun.network["head_norm"], made.network["head_norm"]) == (False, True)
+    # Untouched, a normalization would have brought every feature to deviation one.
+    held_out, _ = hold_out(find_photos(photo_folder), 1)
+    photo = read_crops(held_out, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(made.build()(photo), begun.build()(photo), rtol=0, atol=0.5)
 
 
 def test_an_unknown_base_is_named(

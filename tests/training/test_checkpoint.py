@@ -68,11 +68,11 @@ def test_a_file_says_all_of_its_network_whatever_becomes_the_default(
 
 
 @pytest.mark.parametrize("architecture", ["lean", "any"])
-def test_files_from_when_networks_were_wider_are_read_as_they_were(
+def test_files_from_when_the_default_network_was_another_are_read_as_they_were(
     architecture: str, tmp_path: Path
 ) -> None:
-    wide = {"width": 48, "coarse_width": 64}
-    settings = wide if architecture == "lean" else {"code": 16, "transformer": wide}
+    earlier = {"width": 48, "coarse_width": 64, "head_norm": False}
+    settings = earlier if architecture == "lean" else {"code": 16, "transformer": earlier}
     said = {"border_px": 16} if architecture == "lean" else {"code": 16}
     state = OrderedDict(build_network(architecture, settings).state_dict())
     state._metadata = {"edge_style": {"architecture": architecture, "network": said}}  # type: ignore[attr-defined]

@@ -1,5 +1,7 @@
 """The networks: names, sizes, and the promises their docstrings make."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -153,6 +155,23 @@ def test_a_norm_in_front_of_the_head_sets_contrast_and_colours_of_each_style() -
     assert float(moved.std(dim=(2, 3)).max()) < 0.1, "the same everywhere"
     # The picture's own colours do not come into it.
     assert float((other.mean(dim=(2, 3)) - plain.mean(dim=(2, 3))).abs().max()) < 8
+
+
+def test_a_norm_put_in_front_of_the_head_gives_back_what_it_takes() -> None:
+    torch.manual_seed(3)
+    net = LeanNet(LeanConfig(8, 1, 1, 8, instance_at=(0, 1), head_norm=False)).eval()
+    photo = 255 * torch.rand(1, 3, 48, 64)
+
+    got = net.with_head_norm(photo)
+
+    with torch.no_grad():
+        torch.testing.assert_close(got(photo), net(photo), rtol=1e-3, atol=1e-2)
+        # Of another photo it takes other means and deviations.
+        other = photo.square() / 255
+        assert float((got(other) - net(other)).abs().mean()) > 0.1
+    assert got.config == replace(net.config, head_norm=True)
+    with pytest.raises(ValueError, match="none yet"):
+        got.with_head_norm(photo)
 
 
 def test_unknown_architecture_and_setting_are_named() -> None:

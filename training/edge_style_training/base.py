@@ -4,6 +4,7 @@ A network that can already paint needs minutes for another painting instead of h
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from edge_style_training.networks.any_style import (
     single_style_settings,
 )
 from edge_style_training.networks.lean import LeanNet
-from edge_style_training.validation import Validation
+from edge_style_training.validation import Validation, read_crops
 
 BASE_NAME = "base"
 # What it stands for.
 BASE_STYLE = "starry"
 _NEAREST_PHOTOS = 2
+_PHOTOS_FOR_HEAD = 8
 
 # What makes the picture, and is therefore taken over; how long and how fast is decided anew.
 _OBJECTIVE = (
@@ -166,12 +168,20 @@ def start(
         number = _nearest_style(begun, validation, next(network.parameters()).device)
         network.load_state_dict(begun.single_style(number).state_dict())
         return checkpoint.style_names[number] if checkpoint.styles else str(number)
-    take_over(network, checkpoint, config)
+    take_over(network, checkpoint, config, validation.photos)
     return ""
 
 
-def take_over(network: nn.Module, checkpoint: Checkpoint, config: TrainingConfig) -> None:
+def take_over(
+    network: nn.Module, checkpoint: Checkpoint, config: TrainingConfig, photos: Sequence[Path]
+) -> None:
     """Give `network` the weights of a checkpoint of as many styles, or of one for all of its.
+
+    Args:
+        network: before its training.
+        checkpoint: of a network like it; one of one style may lack the head's normalization.
+        config: settings of the training.
+        photos: what that normalization then begins with, so that little changes at first.
 
     Raises:
         CheckpointError: it is not of the network that `config` describes.
@@ -182,16 +192,25 @@ def take_over(network: nn.Module, checkpoint: Checkpoint, config: TrainingConfig
             f"want {config.architecture!r}"
         )
     known, wanted = (int(each.get("styles", 1)) for each in (checkpoint.network, config.network))
+    begun = checkpoint.build()
+    if isinstance(begun, LeanNet) and known == 1 and _gets_head_norm(network, begun):
+        crops = read_crops(photos[:_PHOTOS_FOR_HEAD], config.crop_px)
+        begun = begun.with_head_norm(crops)
+        checkpoint = replace(checkpoint, weights=begun.state_dict())
     if known == wanted:
         checkpoint.load_into(network)
         return
-    begun = checkpoint.build()
     if not isinstance(begun, LeanNet) or known != 1:
         raise CheckpointError(
             f"the checkpoint knows {known} styles, the settings want {wanted}: begin with a "
             "network of one style, or of as many"
         )
     network.load_state_dict(begun.with_styles(wanted).state_dict())
+
+
+def _gets_head_norm(network: nn.Module, begun: LeanNet) -> bool:
+    wanted = isinstance(network, LeanNet) and network.config.head_norm
+    return wanted and not begun.config.head_norm
 
 
 def _nearest_style(many: LeanNet, validation: Validation, device: torch.device) -> int:

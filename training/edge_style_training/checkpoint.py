@@ -24,8 +24,8 @@ from edge_style_training.networks.lean import LeanNet
 _DESCRIPTION_KEY = "edge_style"
 # Forty times the full-size network's. What a file claims about its network costs nothing to write.
 _MOST_WEIGHTS = 1 << 26
-# Files that do not say how wide their lean network is are from when these were the defaults.
-_EARLIER_WIDTHS = {"width": 48, "coarse_width": 64}
+# Files that do not say what their lean network is like are from when these were the defaults.
+_EARLIER_DEFAULTS = {"width": 48, "coarse_width": 64, "head_norm": False}
 
 
 @dataclass(frozen=True)
@@ -188,20 +188,20 @@ def _known(description: Any, path: Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"{path} has {type(value).__name__} for '{key}', expected {kinds[key].__name__}"
             )
-    known["network"] = _with_widths(known["architecture"], known.get("network", {}))
+    known["network"] = _with_earlier_defaults(known["architecture"], known.get("network", {}))
     styles = known.get("styles", [])
     if not all(isinstance(each, Mapping) and "name" in each for each in styles):
         raise CheckpointError(f"{path} lists styles without names")
     return known
 
 
-def _with_widths(architecture: str, network: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a file's network, with the widths that it leaves to what was usual."""
+def _with_earlier_defaults(architecture: str, network: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a file's network, with what it leaves to the defaults of its time."""
     if architecture == "lean":
-        return {**_EARLIER_WIDTHS, **network}
+        return {**_EARLIER_DEFAULTS, **network}
     transformer = network.get("transformer", {})
     if architecture == "any" and isinstance(transformer, Mapping):
-        return {**network, "transformer": {**_EARLIER_WIDTHS, **transformer}}
+        return {**network, "transformer": {**_EARLIER_DEFAULTS, **transformer}}
     return dict(network)
 
 

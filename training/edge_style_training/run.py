@@ -76,7 +76,12 @@ def run_training(
     """
     base = load_checkpoint(find_base(start_from)) if start_from else None
     if base is not None:
-        settings = {**settings_from(base, start_from or ""), **settings}
+        begun = settings_from(base, start_from or "")
+        if settings.get("architecture", begun["architecture"]) == begun["architecture"]:
+            # A recipe's [network] says what is to be another than in the base.
+            network = {**begun["network"], **settings.get("network", {})}
+            settings = {**settings, "network": network}
+        settings = {**begun, **settings}
     network_settings = dict(settings.get("network", {}))
     network_settings.pop("styles", None)
     if many:
@@ -87,10 +92,9 @@ def run_training(
     check_output(output, resume=resume, force=force)
     pictures = [read_painting(path, config.style_px) for path in paintings]
     photos = find_photos(content)
-    network = load_loss_network(vgg, config.objective.layers)
     trainer = Trainer(
         config,
-        network,
+        load_loss_network(vgg, config.objective.layers),
         pictures,
         photos,
         output,

@@ -202,6 +202,8 @@ class AnyStyleNet(nn.Module):
         to what was there: its weights towards the old channels are zero. A normalization in front
         of the head that `base` lacks gives back what it takes from `photos` [N, 3, H, W], 0..255.
         """
+        if self.transformer.config.head_norm and not base.config.head_norm:
+            base = base.with_head_norm(photos)
         theirs = base.state_dict()
         their_stage, own_stage = (_coarse_stage(net) for net in (base, self.transformer))
         for name, own in self.transformer.named_parameters():
@@ -220,15 +222,6 @@ class AnyStyleNet(nn.Module):
             elif target.dim() > 4:  # a lapped head's: out, factor, factor, in, 3, 3
                 target[overlap[0], :, :, overlap[3].stop :] = 0
             target[overlap] = common[overlap]
-        last = self.transformer.body[-1]
-        if self.transformer.config.head_norm and not base.config.head_norm:
-            taken: list[Tensor] = []
-            hook = last.register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0]))
-            self(photos, torch.eye(self.config.code, device=photos.device)[:1])
-            hook.remove()
-            deviation, mean = torch.std_mean(taken[0], dim=(2, 3), correction=0)
-            last.get_parameter("weight")[0] = deviation.mean(dim=0)
-            last.get_parameter("bias")[0] = mean.mean(dim=0)
 
     @torch.no_grad()
     def for_styles(self, pictures: Sequence[Tensor]) -> LeanNet:

@@ -73,7 +73,7 @@ class LeanConfig:
     contrast_norm: bool = False
     stem: Literal["patch", "double"] = "patch"
     head: Literal["lapped", "shuffle"] = "lapped"
-    head_norm: bool = False
+    head_norm: bool = True
     border_px: int = 16
     styles: int = 1
     styled_at: tuple[int, ...] | None = None
@@ -308,6 +308,25 @@ class LeanNet(nn.Module):
                     state[f"{name}.norm.{statistic}"] = state.pop(f"{name}.{statistic}")
         many.load_state_dict(state)
         return many.train(self.training)
+
+    @torch.no_grad()
+    def with_head_norm(self, photos: Tensor) -> "LeanNet":
+        """The network with a normalization in front of the head, which changes little at first.
+
+        Args:
+            photos: [N, 3, H, W], 0..255. What it takes from them, on average, it gives back.
+        """
+        if self.config.head_norm or self.config.styles != 1:
+            raise ValueError("it is for a network of one style that has none yet")
+        found = LeanNet(replace(self.config, head_norm=True))
+        features = self.body(self.stem(self._padded(self.scale(photos))))
+        deviation, mean = torch.std_mean(features, dim=(2, 3), correction=0)
+        state = found.state_dict()
+        state.update(self.state_dict())
+        last = f"body.{len(found.body) - 1}"
+        state.update({f"{last}.weight": deviation.mean(dim=0), f"{last}.bias": mean.mean(dim=0)})
+        found.load_state_dict(state)
+        return found.to(photos.device).train(self.training)
 
     def forward(self, frames: Tensor, style: Tensor | None = None) -> Tensor:
         """Stylize frames.
