@@ -50,7 +50,7 @@ def test_what_is_begun_with_a_guess_is_short_and_looks_at_each_photo_once() -> N
     assert base.training["consistency_weight"] > 0
     config = TrainingConfig(**settings_from(base, "any"))
     assert (config.architecture, config.network["styles"]) == ("lean", 1)
-    assert (config.steps, config.consistency_weight, config.grid_weight) == (400, 0.0, 0.0)
+    assert (config.steps, config.consistency_weight, config.grid_weight) == (200, 0.0, 0.0)
     assert config.style_weight == base.training["style_weight"]
 
 
@@ -65,7 +65,7 @@ def test_the_shipped_base_can_be_begun_with() -> None:
     assert path == checkpoint_folders()[0] / f"{BASE_STYLE}.pth"
     base = load_checkpoint(path)
     config = TrainingConfig(**settings_from(base, BASE_NAME))
-    assert (config.style_px, config.steps) == (base.training["style_px"], 800)
+    assert (config.style_px, config.steps) == (base.training["style_px"], 1000)
     assert base.build()(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
 
 
