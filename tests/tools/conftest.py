@@ -20,7 +20,14 @@ from edge_style_training.checkpoint import Checkpoint, save_checkpoint
 from edge_style_training.networks import build_network, johnson
 from edge_style_training.networks.lapped import LappedUpsample
 
-TINY = {"width": 8, "blocks": 1, "coarse_blocks": 0, "norm": "batch", "instance_at": [0]}
+TINY = {
+    "width": 8,
+    "blocks": 1,
+    "coarse_blocks": 0,
+    "norm": "batch",
+    "instance_at": [0],
+    "head_norm": False,
+}
 
 
 def seasoned(network: nn.Module) -> nn.Module:

@@ -151,6 +151,18 @@ def test_a_coarse_stage_between_blocks_is_taken_over_too() -> None:
     )
 
 
+def test_a_norm_in_front_of_the_head_is_taken_over_wherever_it_stands() -> None:
+    base = LeanNet(LeanConfig(8, 2, 1, 8, instance_at=(0, 3, 4)))
+    for kind in ("weight", "bias"):
+        torch.nn.init.uniform_(base.get_parameter(f"body.3.{kind}"))
+    net = AnyStyleNet(AnyStyleConfig(**{**NETWORK, "transformer": {**LEAN, "head_norm": True}}))
+    net.begin_with(base, pictures(1, 48))
+    for kind in ("weight", "bias"):
+        torch.testing.assert_close(
+            net.transformer.get_parameter(f"body.1.{kind}")[0], base.get_parameter(f"body.3.{kind}")
+        )
+
+
 def test_styles_of_the_transformer_are_not_settings() -> None:
     with pytest.raises(ValueError, match="follow from the code"):
         AnyStyleConfig(transformer={"styles": 3})

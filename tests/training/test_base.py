@@ -66,6 +66,7 @@ def test_the_shipped_base_can_be_begun_with() -> None:
     base = load_checkpoint(path)
     config = TrainingConfig(**settings_from(base, BASE_NAME))
     assert (config.style_px, config.steps) == (base.training["style_px"], 1000)
+    assert (config.batch_size, config.crop_px) == (1, 320)
     assert base.build()(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
 
 
@@ -86,8 +87,9 @@ def test_network_and_objective_are_taken_over_and_the_pace_is_not(
         torch.testing.assert_close(made.weights[key], value, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("many", [False, True])
 def test_a_base_without_a_norm_in_front_of_the_head_can_be_given_one(
-    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path
+    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path, many: bool
 ) -> None:
     torch.manual_seed(1)
     without = {**NETWORK, "head_norm": False}
@@ -98,10 +100,14 @@ def test_a_base_without_a_norm_in_front_of_the_head_can_be_given_one(
     options = ["--content", photo_folder, "--vgg", vgg_file, "--output", output, "--workers", 0]
     few = ["--steps", 1, "--batch-size", 1, "--crop", 64, "--validation-photos", 1, "--lr", 1e-9]
 
+    if many:
+        (tmp_path / "other.png").write_bytes(painting_file.read_bytes())
+        few += ["--many", tmp_path / "other.png"]
     arguments = [*options, *few, "--config", recipe, "--from", tmp_path / "base.pth"]
     assert train(painting_file, *arguments) == 0
 
     made = load_checkpoint(output)
+    made = made.single_style("other") if many else made
     assert (begun.network["head_norm"], made.network["head_norm"]) == (False, True)
     # Untouched, a normalization would have brought every feature to deviation one.
     held_out, _ = hold_out(find_photos(photo_folder), 1)

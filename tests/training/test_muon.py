@@ -59,6 +59,34 @@ def test_a_step_is_the_same_however_large_the_gradient_is() -> None:
     assert (moved[0] * gradient).sum() < 0
 
 
+def test_gradients_that_take_turns_move_little() -> None:
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.zeros(6, 4, 3, 3))
+    optimizer = Muon([weight], lr=0.01)
+    always, in_turn = torch.randn(2, 6, 4, 3, 3)
+    for step in range(40):
+        weight.grad = 0.1 * always + (-1) ** step * in_turn
+        optimizer.step()
+
+    moved = -weight.detach().flatten()
+    along = [
+        torch.nn.functional.cosine_similarity(moved, way.flatten(), 0) for way in (always, in_turn)
+    ]
+    assert along[0] > 0.6
+    assert abs(along[1]) < 0.2
+
+
+def test_a_table_moves_as_adam_moves_it() -> None:
+    torch.manual_seed(0)
+    table, matrix = (nn.Parameter(torch.zeros(8, 5)) for _ in range(2))
+    table.grad = matrix.grad = torch.randn(8, 5)
+
+    Muon([table, matrix], lr=0.01, tables=[table]).step()
+
+    torch.testing.assert_close(table.detach(), -0.01 * table.grad.sign(), rtol=1e-3, atol=1e-6)
+    assert (matrix - table).abs().max() > 1e-3
+
+
 def test_few_rows_move_as_adam_moves_them() -> None:
     torch.manual_seed(0)
     weight = nn.Parameter(torch.zeros(3, 4, 3, 3))

@@ -17,6 +17,7 @@ from edge_style.images import read_image
 from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig, check_settings, read_recipe
 from edge_style_training.data import find_photos, to_tensor
+from edge_style_training.muon import Muon
 from edge_style_training.schedule import learning_rate_at
 from edge_style_training.trainer import Trainer
 from edge_style_training.training_loop import Progress
@@ -51,7 +52,7 @@ def make_trainer(
         return Trainer(
             config,
             loss_network,
-            [to_tensor(read_image(painting_file))],
+            [to_tensor(read_image(painting_file))] * int(config.network.get("styles", 1)),
             find_photos(photo_folder),
             tmp_path / output,
             {"name": "test"},
@@ -75,6 +76,22 @@ def test_training_lowers_the_loss_and_keeps_the_best(make_trainer, tmp_path) -> 
     assert not (tmp_path / "out.resume.pth").exists()
     pictures = next(progress.pictures for progress in log if progress.pictures is not None)
     assert pictures.shape == (1, 3, 48, 48)
+
+
+def test_convolutions_are_muons_and_what_each_style_has_of_its_own_is_adams(make_trainer) -> None:
+    network = {**TINY.network, "styles": 5, "instance_at": [0]}
+    trainer = make_trainer(replace(TINY, network=network), "many.pth")
+    optimizer = trainer.optimizer.optimizer
+    assert isinstance(optimizer, Muon)
+    names = {id(weight): name for name, weight in trainer.unwrapped.named_parameters()}
+    groups = {
+        group["muon"]: {names[id(weight)] for weight in group["params"]}
+        for group in optimizer.param_groups
+    }
+    assert {"stem.0.weight", "body.0.down.weight"} <= groups[True]
+    assert {"stem.1.weight", "stem.1.bias", "head.bias", "head.weight"} <= groups[False]
+    assert groups[True] | groups[False] == set(names.values())
+    assert not [name for name in groups[True] if "norm" in name]
 
 
 def test_resuming_repeats_the_uninterrupted_training(make_trainer) -> None:

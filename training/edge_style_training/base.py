@@ -165,12 +165,15 @@ def start(
     known, wanted = (int(each.get("styles", 1)) for each in (checkpoint.network, config.network))
     same = checkpoint.architecture == config.architecture
     begun = checkpoint.build() if same and known > wanted == 1 else None
+    style = ""
     if isinstance(begun, LeanNet):
         number = _nearest_style(begun, validation, next(network.parameters()).device)
-        network.load_state_dict(begun.single_style(number).state_dict())
-        return checkpoint.style_names[number] if checkpoint.styles else str(number)
+        style = checkpoint.style_names[number] if checkpoint.styles else str(number)
+        weights = begun.single_style(number).state_dict()
+        settings = {**checkpoint.network, "styles": 1, "styled_at": None}
+        checkpoint = replace(checkpoint, network=settings, weights=weights)
     take_over(network, checkpoint, config, validation.photos)
-    return ""
+    return style
 
 
 def take_over(

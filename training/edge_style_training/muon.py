@@ -53,17 +53,27 @@ def orthogonalized(matrix: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon for matrices and convolutions, Adam for what has no two sides: scales, shifts, biases.
 
-    A convolution's weights are a matrix of output channels by all else.
+    A convolution's weights are a matrix of output channels by all else. A table of one vector for
+    each of several things, such as the scales of styles, is no matrix: `tables` are Adam's.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
+    def __init__(self, params: Iterable[Tensor], lr: float, tables: Iterable[Tensor] = ()) -> None:
         """Set up.
 
         Args:
             params: to train.
-            lr: learning rate; one that suits Adam suits both.
+            lr: learning rate, of both.
+            tables: those of `params` that are no matrices although they have two dimensions.
         """
-        super().__init__(params, {"lr": lr})
+        kept_apart = {id(table) for table in tables}
+        groups: dict[bool, list[Tensor]] = {True: [], False: []}
+        for weight in params:
+            is_matrix = weight.ndim > 1 and len(weight) >= _FEWEST_ROWS
+            groups[is_matrix and id(weight) not in kept_apart].append(weight)
+        super().__init__(
+            [{"params": found, "muon": muon} for muon, found in groups.items() if found],
+            {"lr": lr},
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override] # the base has overloads
@@ -76,7 +86,7 @@ class Muon(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is None:
                     continue
-                if weight.ndim > 1 and len(weight) >= _FEWEST_ROWS:
+                if group["muon"]:
                     change = self._muon(weight.grad, self.state[weight])
                 else:
                     change = self._adam(weight.grad, self.state[weight])

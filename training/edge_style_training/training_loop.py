@@ -21,6 +21,7 @@ from edge_style_training.checkpoint import Checkpoint, save_atomically, save_che
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import CropDataset, crop_loader
 from edge_style_training.muon import Muon
+from edge_style_training.networks.lean import StyleNorm
 from edge_style_training.resuming import best_of, read_state
 from edge_style_training.schedule import learning_rate_at
 from edge_style_training.validation import hold_out
@@ -118,7 +119,13 @@ class Training(ABC):
         self.precision = resolve_precision(config.precision, self.device)
         network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
         trained = [weight for weight in network.parameters() if weight.requires_grad]
-        optimizer = Muon(trained, lr=config.learning_rate)
+        tables = [
+            table
+            for module in network.modules()
+            if isinstance(module, StyleNorm)
+            for table in module.parameters(recurse=False)
+        ]
+        optimizer = Muon(trained, config.learning_rate, tables)
         self.network: nn.Module
         self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
         self.held_out, rest = hold_out(photos, config.validation_photos)

@@ -205,9 +205,14 @@ class AnyStyleNet(nn.Module):
         if self.transformer.config.head_norm and not base.config.head_norm:
             base = base.with_head_norm(photos)
         theirs = base.state_dict()
-        their_stage, own_stage = (_coarse_stage(net) for net in (base, self.transformer))
+        own_places, their_places = _places(self.transformer), _places(base)
         for name, own in self.transformer.named_parameters():
-            common = theirs.get(name.replace(own_stage, their_stage, 1))
+            place = next((place for place in own_places if name.startswith(own_places[place])), "")
+            if place in their_places:
+                name_there = their_places[place] + name.removeprefix(own_places[place])
+            else:
+                name_there = name
+            common = theirs.get(name_there)
             if common is None:
                 continue
             is_styled = own.dim() == 2 and common.dim() == 1
@@ -235,9 +240,15 @@ def single_style_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**vars(AnyStyleConfig(**settings).lean), "styles": 1, "styled_at": None}
 
 
-def _coarse_stage(network: LeanNet) -> str:
-    """What the names of the coarse stage's weights begin with."""
-    return next(
-        (f"{name}." for name, module in network.named_modules() if isinstance(module, CoarseStage)),
-        "body.",
-    )
+def _places(network: LeanNet) -> dict[str, str]:
+    """What the names of those weights begin with that stand elsewhere where there are more blocks.
+
+    They are the coarse stage's, and those of the normalization in front of the head.
+    """
+    places = {}
+    for name, module in network.named_modules():
+        if isinstance(module, CoarseStage):
+            places["stage"] = f"{name}."
+    if network.config.head_norm:
+        places["head_norm"] = f"body.{len(network.body) - 1}."
+    return places

@@ -57,8 +57,9 @@ class LeanConfig:
         contrast_norm: normalize mean and deviation of each of the frame's colour channels.
         stem: `patch`, one 8x8 convolution of stride 4; `double`, two 3x3 ones of stride 2.
         head: `lapped`, or `shuffle`, a plain convolution and pixel shuffle.
-        head_norm: an instance normalization in front of the head, of every style's own: it sets
-            colours and contrast of the picture, whatever the frame's are.
+        head_norm: an instance normalization in front of the head, of many styles each with its own
+            scale and shift: it sets colours and contrast of the picture, whatever the frame's are,
+            and whatever its size is.
         border_px: reflected at each side of the frame and cropped off at the end, so that the
             zero padding inside does not show as a frame.
         styles: paintings that the network knows.
@@ -198,7 +199,7 @@ class CoarseStage(nn.Module):
 
 
 class LeanNet(nn.Module):
-    """See `LeanConfig`. 251,395 weights and 7,365 MAC a pixel with the defaults."""
+    """See `LeanConfig`. 251,459 weights and 7,365 MAC a pixel with the defaults."""
 
     stride_px = 4
 
