@@ -153,6 +153,11 @@ class Visit:
         assert download.value.suggested_filename.endswith(".png")
         return read_png(Path(download.value.path()).read_bytes())
 
+    def choose(self, field: str, files: Any) -> None:
+        """Choose files with one of the page's inputs, which listen once the page has started."""
+        self.wait("d.settled !== undefined")
+        self.page.set_input_files(f"#{field}", files)
+
     def set_range(self, name: str, percent: int) -> None:
         """Move a slider, as a hand does."""
         self.page.locator(f"#{name}").fill(str(percent))

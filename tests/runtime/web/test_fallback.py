@@ -71,7 +71,7 @@ def visit_with(browser: Any, url: str, before: str) -> Visit:
 def paints_on_wasm(visitor: Visit) -> str:
     """See it paint a picture in WebAssembly, and another style; returns why it does."""
     visitor.wait("d.backend === 'wasm'")
-    visitor.page.set_input_files("#files", PHOTO)
+    visitor.choose("files", PHOTO)
     visitor.wait("d.source === 'picture'")
     visitor.settle()
     visitor.set_range("strength", 0)

@@ -228,7 +228,7 @@ def test_pictures_and_models_that_are_opened(
 ) -> None:
     visitor = visit(url + "&style=negative")
     visitor.wait_for_frames(1)
-    visitor.page.set_input_files("#files", PHOTO)
+    visitor.choose("files", PHOTO)
     visitor.wait("d.source === 'picture'")
     visitor.settle()
     frame, picture = original(visitor), visitor.snapshot()
@@ -237,7 +237,7 @@ def test_pictures_and_models_that_are_opened(
 
     own = tmp_path / "mine.onnx"
     own.write_bytes((MODELS / "many.onnx").read_bytes())
-    visitor.page.set_input_files("#files", own)
+    visitor.choose("files", own)
     visitor.wait("d.style?.startsWith('blob:')")
     visitor.settle()
     many = Stylizer.load(own, provider="cpu")
@@ -249,13 +249,13 @@ def test_pictures_and_models_that_are_opened(
         assert difference(theirs, ours) <= 2
 
     (tmp_path / "notes.txt").write_text("no picture")
-    visitor.page.set_input_files("#files", tmp_path / "notes.txt")
+    visitor.choose("files", tmp_path / "notes.txt")
     visitor.page.get_by_text("notes.txt is no picture, clip or .onnx model").wait_for()
 
 
 def test_models_that_cannot_be_used(visit: Callable[..., Visit], url: str, tmp_path: Path) -> None:
     visitor = visit(url + "&style=negative")
-    visitor.page.set_input_files("#files", PHOTO)
+    visitor.choose("files", PHOTO)
     visitor.wait("d.source === 'picture'")
     visitor.settle()
     before = visitor.snapshot()
@@ -274,13 +274,13 @@ def test_models_that_cannot_be_used(visit: Callable[..., Visit], url: str, tmp_p
         (tmp_path / "lying.onnx", "lying.onnx cannot be used: "),
         (MODELS / "fixed.onnx", "it takes frames of 64\u00d748 only: export it without --size"),
     ):
-        visitor.page.set_input_files("#files", path)
+        visitor.choose("files", path)
         visitor.page.locator("#notice").get_by_text(words).wait_for()
         assert visitor.page.locator("label.style").count() == 5, path.name
     # What was there before goes on, and what is good is taken.
     assert visitor.data("style") == "negative"
     assert difference(visitor.snapshot(), before) == 0
-    visitor.page.set_input_files("#files", MODELS / "negative16.onnx")
+    visitor.choose("files", MODELS / "negative16.onnx")
     visitor.wait("d.style?.startsWith('blob:')")
     visitor.settle()
     assert difference(visitor.snapshot(), before) <= 1
@@ -301,14 +301,14 @@ def coloured(path: Path, colour: tuple[int, int, int], sides: tuple[int, int] = 
 
 def test_any_picture_is_a_style(visit: Callable[..., Visit], any_url: str, tmp_path: Path) -> None:
     visitor = visit(any_url)
-    visitor.page.set_input_files("#files", PHOTO)
+    visitor.choose("files", PHOTO)
     visitor.wait("d.source === 'picture'")
     visitor.settle()
     negative = visitor.snapshot()
     assert visitor.page.get_by_role("button", name="Any picture").is_visible()
     red, blue = (200, 30, 10), (5, 60, 220)
     pictures = [coloured(tmp_path / "red sky.png", red), coloured(tmp_path / "blue.png", blue)]
-    visitor.page.set_input_files("#style-files", pictures)
+    visitor.choose("style-files", pictures)
     visitor.wait("d.style === 'picture-2'")
     visitor.settle()
     assert visitor.data("source") == "picture", "what is painted stays"
@@ -340,9 +340,9 @@ def test_a_style_is_read_as_the_image_command_reads_it(
     models = ROOT / "exported"
     with served("--model", f"{STARRY},{models / 'any.onnx'}") as address:
         visitor = visit(f"{address}?backend=wasm&side={SIDE_PX}")
-        visitor.page.set_input_files("#files", PHOTO)
+        visitor.choose("files", PHOTO)
         visitor.wait("d.source === 'picture'")
-        visitor.page.set_input_files("#style-files", style)
+        visitor.choose("style-files", style)
         visitor.wait("d.style === 'picture-1'")
         visitor.settle()
         frame, painted = original(visitor), visitor.snapshot()
@@ -395,7 +395,7 @@ def test_pictures_that_cannot_be_a_style(
         (tmp_path / "broken.png", "broken.png cannot be a style: This picture cannot be read"),
         (small, "small.png cannot be a style: it should have 16 pixels"),
     ):
-        visitor.page.set_input_files("#style-files", path)
+        visitor.choose("style-files", path)
         visitor.page.locator("#notice").get_by_text(words).wait_for()
     assert visitor.data("style") == "negative"
     assert visitor.page.locator("label.style").count() == 1
@@ -403,7 +403,7 @@ def test_pictures_that_cannot_be_a_style(
 
 def test_styles_of_one_network_blend(visit: Callable[..., Visit], url: str) -> None:
     visitor = visit(url)
-    visitor.page.set_input_files("#files", PHOTO)
+    visitor.choose("files", PHOTO)
     visitor.wait("d.source === 'picture'")
     assert visitor.page.locator("#blend").is_hidden()  # one style only
     visitor.page.keyboard.press("4")

@@ -122,7 +122,7 @@ def test_any_picture_is_a_style_offline_too(visit: Callable[..., Visit], tmp_pat
     host.close()
     visitor.page.goto(url)
     visitor.wait_for_frames(1)
-    visitor.page.set_input_files("#style-files", PHOTO)
+    visitor.choose("style-files", PHOTO)
     visitor.wait("d.style === 'picture-1'")
     visitor.wait_for_frames(2)
 
