@@ -4,7 +4,7 @@
 
 The plain loop is of the kind that pytorch/examples' fast_neural_style has: float32, crops read in
 the loop, every picture through the whole loss network, nothing arranged for speed. Both train the
-same network from the same weights on the same crops at the same learning rates, so that their
+same network from the same weights by the same optimizer and rates on the same crops, so that their
 losses at the end can be compared as well. Ten steps of the one follow ten steps of the other, so
 that whatever else the machine does meets both.
 """
