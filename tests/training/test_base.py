@@ -19,6 +19,7 @@ from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_che
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
 from edge_style_training.networks import build_network
+from edge_style_training.networks.lean import LeanConfig, LeanNet
 from edge_style_training.validation import hold_out, read_crops
 
 NETWORK = {"width": 8, "blocks": 1, "coarse_blocks": 0}
@@ -87,14 +88,21 @@ def test_network_and_objective_are_taken_over_and_the_pace_is_not(
         torch.testing.assert_close(made.weights[key], value, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(("known", "many"), [(1, False), (1, True), (2, False)])
 def test_a_base_without_a_norm_in_front_of_the_head_can_be_given_one(
-    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path, many: bool
+    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path, known: int, many: bool
 ) -> None:
     torch.manual_seed(1)
     without = {**NETWORK, "head_norm": False}
     begun = Checkpoint("lean", build_network("lean", without).state_dict(), without)
-    save_checkpoint(begun, tmp_path / "base.pth")
+    base = begun
+    if known > 1:
+        network = LeanNet(LeanConfig(**without))
+        network.load_state_dict(dict(begun.weights))
+        weights = network.with_styles(known).state_dict()
+        styles = [{"name": f"style-{number}"} for number in range(known)]
+        base = Checkpoint("lean", weights, {**without, "styles": known}, styles=styles)
+    save_checkpoint(base, tmp_path / "base.pth")
     recipe, output = tmp_path / "recipe.toml", tmp_path / "new.pth"
     recipe.write_text("[network]\nhead_norm = true\n")
     options = ["--content", photo_folder, "--vgg", vgg_file, "--output", output, "--workers", 0]
