@@ -1,19 +1,20 @@
 """How steady networks are on video, side by side: still, panned and zoomed photos, and a real clip.
 
     python tools/bench_flicker.py exported/starry.onnx exported/checkpoints/starry-johnson.pth \
-        --photos DIR [--clip fox.mp4]
+        --photos DIR [--clip fox.mp4] [--stabilize]
 
 Prints JSON: for every network and kind of motion the change from frame to frame beyond the
 camera's, in 8-bit levels, its ratio to the same of the noisy input, and that ratio for pictures of
 equal contrast (see `edge_style_tools.flicker`). Checkpoints of any kind that `export` takes are
-exported to fp32 first. For the style loss beside it see `edge-style evaluate`.
+exported to fp32 first. With --stabilize every network has a second row, of what `cam --stabilize`
+shows of it. For the style loss beside it see `edge-style evaluate`.
 """
 
 import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from statistics import fmean
 
 from edge_style.errors import EdgeStyleError
 from edge_style.images import Rgb, read_image, resize_to_cover
+from edge_style.pipeline import Steadier
 from edge_style.sources import open_source
 from edge_style.stylizer import Stylizer
 from edge_style_tools.export import ExportSettings, export_network
@@ -55,9 +57,22 @@ def clip_frames(path: Path, frames: int) -> Iterator[Rgb]:
             yield resize_to_cover(frame.image, *SIZE_PX)
 
 
-def over_photos(photos: Iterable[Rgb], motion: dict[str, object], stylizer: Stylizer) -> Flicker:
+def painter(stylizer: Stylizer, *, stabilized: bool) -> Callable[[Rgb], Rgb]:
+    """What paints the frames of one clip, in their order."""
+    if not stabilized:
+        return stylizer
+    steadier = Steadier()
+    return lambda frame: steadier.steady(stylizer(frame), frame)
+
+
+def over_photos(
+    photos: Iterable[Rgb], motion: dict[str, object], stylizer: Stylizer, *, stabilized: bool
+) -> Flicker:
     """The mean over photos."""
-    found = [measure(_moved(photo, motion, seed), stylizer) for seed, photo in enumerate(photos)]
+    found = [
+        measure(_moved(photo, motion, seed), painter(stylizer, stabilized=stabilized))
+        for seed, photo in enumerate(photos)
+    ]
     figures = [asdict(one) for one in found]
     return Flicker(**{name: fmean(one[name] for one in figures) for name in figures[0]})
 
@@ -75,6 +90,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=6, help="photos")
     parser.add_argument("--clip", type=Path, help="a real clip")
     parser.add_argument("--clip-frames", type=int, default=60)
+    parser.add_argument("--stabilize", action="store_true", help="with `--stabilize` too")
     arguments = parser.parse_args()
     report: dict[str, dict[str, dict[str, float]]] = {}
     try:
@@ -85,14 +101,18 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             for name in arguments.models:
                 stylizer = load(name, Path(folder))
-                rows = {
-                    kind: over_photos(photos, motion, stylizer) for kind, motion in MOTIONS.items()
-                }
-                if arguments.clip is not None:
-                    frames = clip_frames(arguments.clip, arguments.clip_frames)
-                    rows["clip"] = measure(filmed(frames), stylizer)
-                report[name] = {kind: _rounded(found) for kind, found in rows.items()}
-                print(name, json.dumps(report[name]), file=sys.stderr)
+                for stabilized in (False, True) if arguments.stabilize else (False,):
+                    rows = {
+                        kind: over_photos(photos, motion, stylizer, stabilized=stabilized)
+                        for kind, motion in MOTIONS.items()
+                    }
+                    if arguments.clip is not None:
+                        frames = clip_frames(arguments.clip, arguments.clip_frames)
+                        paint = painter(stylizer, stabilized=stabilized)
+                        rows["clip"] = measure(filmed(frames), paint)
+                    row = f"{name} --stabilize" if stabilized else name
+                    report[row] = {kind: _rounded(found) for kind, found in rows.items()}
+                    print(row, json.dumps(report[row]), file=sys.stderr)
     except EdgeStyleError as error:
         parser.error(str(error))
     print(json.dumps(report, indent=2))

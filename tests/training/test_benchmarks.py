@@ -63,11 +63,12 @@ def test_both_methods(tmp_path: Path, painting_file: Path) -> None:
 def test_flicker(photo_folder: Path, tmp_path: Path) -> None:
     negative = TOOLS.parent / "tests" / "data" / "models" / "negative.onnx"
     photo = photo_folder / "a.jpg"
-    report = run("bench_flicker.py", negative, "--photos", photo)
-    (rows,) = report.values()
-    assert list(rows) == ["still", "pan", "zoom"]
+    report = run("bench_flicker.py", negative, "--photos", photo, "--stabilize")
+    rows, steadied = report.values()
+    assert list(rows) == list(steadied) == ["still", "pan", "zoom"]
     # A negative changes as much as the picture itself.
     assert all(abs(row["ratio"] - 1) < 0.05 for row in rows.values())
+    assert all(row["ratio"] < 0.7 for row in steadied.values())
 
 
 def test_candidates_of_networks(
