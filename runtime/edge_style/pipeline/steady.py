@@ -121,9 +121,14 @@ def _small_gray(frame: Image) -> Image:
 def _trust(gray: Image, past_gray: Image, shape: tuple[int, ...], hold: float) -> Image:
     """How much the past counts, uint8 [H, W, 3], 0..255 * hold."""
     kernel = np.ones((3, 3), np.uint8)
-    contrast = cv2.min(*(cv2.morphologyEx(g, cv2.MORPH_GRADIENT, kernel) for g in (gray, past_gray)))
+    contrast = cv2.min(
+        cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, kernel),
+        cv2.morphologyEx(past_gray, cv2.MORPH_GRADIENT, kernel),
+    )
     # In whole levels, and no less than zero.
-    change = cv2.subtract(cv2.absdiff(gray, past_gray), cv2.multiply(contrast, _FORGIVEN))
+    change = cv2.subtract(
+        cv2.absdiff(gray, past_gray), cv2.convertScaleAbs(contrast, alpha=_FORGIVEN)
+    )
     # A little wider than what was seen to change, for the flow is coarse at its edges.
     change = cv2.dilate(cv2.GaussianBlur(change, (5, 5), 0), kernel).astype(np.float32)
     trust = 255 * hold * np.exp(-np.square(change / _DISAGREEMENT_LEVELS))
