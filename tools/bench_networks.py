@@ -29,12 +29,12 @@ YARDSTICK = "full-size"
 RECIPE = """\
 architecture = "{architecture}"
 steps = {steps}
-batch_size = 2
-crop_px = 192
+batch_size = 1
+crop_px = 320
 style_px = 384
 style_layers = ["relu1_2", "relu2_2", "relu3_3"]
 style_weight = 12.0
-learning_rate = {learning_rate}
+learning_rate = 1e-3
 warmup_steps = 20
 validate_every = {steps}
 checkpoint_every = 100
@@ -52,59 +52,46 @@ class Candidate:
     what: str
     network: Mapping[str, Any] = field(default_factory=dict)
     architecture: str = "lean"
-    learning_rate: float = 2e-3
 
 
-# What most candidates differ from in one thing; the default is narrower.
-_MEDIUM = {"width": 48, "coarse_width": 64, "head_norm": False}
-
-
-def _medium(what: str, **network: Any) -> Candidate:
-    return Candidate(what, {**_MEDIUM, **network})
-
-
+# What most candidates differ from in one thing.
 CANDIDATES: Mapping[str, Candidate] = {
     "lean": Candidate("the default: 2 blocks of 32 channels, 3 of 48 at an eighth"),
-    "no-head-norm": Candidate(
-        "as the default, no normalization in front of the head", {"head_norm": False}
+    "narrow": Candidate("width: 24 channels, 32 at an eighth", {"width": 24, "coarse_width": 32}),
+    "medium": Candidate("width: 48 channels, 64 at an eighth", {"width": 48, "coarse_width": 64}),
+    "wide": Candidate("width: 64 channels, 96 at an eighth", {"width": 64, "coarse_width": 96}),
+    "one-stage": Candidate(
+        "depth: 5 blocks, nothing at an eighth",
+        {"blocks": 5, "coarse_blocks": 0, "instance_at": (0, 1, 3, 5, 7)},
     ),
-    "medium": _medium("width: 48 channels, 64 at an eighth; below, in one thing otherwise"),
-    "all-instance": _medium("normalization: instance everywhere", norm="instance"),
-    "no-instance": _medium("normalization: none, a scale and shift", instance_at=()),
-    "contrast": _medium(
-        "normalization: the frame's contrast, else a scale and shift",
-        instance_at=(),
-        contrast_norm=True,
+    "one-block": Candidate(
+        "depth: 1 block, 3 at an eighth", {"blocks": 1, "instance_at": (0, 1, 2, 4, 6)}
     ),
-    "plain-stem": _medium(
-        "normalization: as the default, the stem's a scale and shift", instance_at=(3, 4, 6, 8)
+    "coarse-only": Candidate(
+        "depth: no block, 3 at an eighth", {"blocks": 0, "instance_at": (0, 1, 2, 4, 6)}
     ),
-    "double-stem": _medium(
-        "stem: two 3x3 convolutions of stride 2", stem="double", instance_at=(1, 4, 5, 7, 9)
+    "deep": Candidate(
+        "depth: 2 blocks, 5 at an eighth",
+        {"coarse_blocks": 5, "instance_at": (0, 3, 4, 6, 8, 10, 12)},
     ),
-    "shuffle": _medium("head: a plain convolution and pixel shuffle", head="shuffle"),
-    "one-stage": _medium(
-        "depth: 5 blocks of 48 channels, nothing at an eighth",
-        blocks=5,
-        coarse_blocks=0,
-        instance_at=(0, 1, 3, 5, 7),
+    "all-instance": Candidate("normalization: instance everywhere", {"norm": "instance"}),
+    "no-head-norm": Candidate("normalization: none in front of the head", {"head_norm": False}),
+    "plain-stem": Candidate(
+        "normalization: the stem's a scale and shift", {"instance_at": (3, 4, 6, 8)}
     ),
-    "one-block": _medium(
-        "depth: 1 block of 48 channels, 3 of 64 at an eighth",
-        blocks=1,
-        instance_at=(0, 1, 2, 4, 6),
+    "no-instance": Candidate(
+        "normalization: scales and shifts only", {"instance_at": (), "head_norm": False}
     ),
-    "coarse-only": _medium(
-        "depth: no block at a quarter, 3 of 64 channels at an eighth",
-        blocks=0,
-        instance_at=(0, 1, 2, 4, 6),
+    "contrast": Candidate(
+        "normalization: the frame's contrast, else scales and shifts",
+        {"instance_at": (), "head_norm": False, "contrast_norm": True},
     ),
-    "wide": Candidate(
-        "width: as the default, 64 channels, 96 at an eighth", {"width": 64, "coarse_width": 96}
+    "double-stem": Candidate(
+        "stem: two 3x3 convolutions of stride 2",
+        {"stem": "double", "instance_at": (1, 4, 5, 7, 9)},
     ),
-    YARDSTICK: Candidate(
-        "the full-size network of Johnson et al.", architecture="johnson", learning_rate=1e-3
-    ),
+    "shuffle": Candidate("head: a plain convolution and pixel shuffle", {"head": "shuffle"}),
+    YARDSTICK: Candidate("the full-size network of Johnson et al.", architecture="johnson"),
 }
 
 
@@ -147,7 +134,6 @@ def train(name: str, options: argparse.Namespace) -> None:
         RECIPE.format(
             architecture=candidate.architecture,
             steps=options.steps,
-            learning_rate=candidate.learning_rate,
             network=network,
         ),
         "utf-8",
