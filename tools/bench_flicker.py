@@ -22,11 +22,10 @@ from statistics import fmean
 
 from edge_style.errors import EdgeStyleError
 from edge_style.images import Rgb, read_image, resize_to_cover
-from edge_style.pipeline import Steadier
 from edge_style.sources import open_source
 from edge_style.stylizer import Stylizer
 from edge_style_tools.export import ExportSettings, export_network
-from edge_style_tools.flicker import Flicker, Step, filmed, measure, moving_camera
+from edge_style_tools.flicker import Flicker, Step, filmed, measure, moving_camera, steadied
 from edge_style_tools.photos import read_photos
 from edge_style_tools.sources import read_source
 
@@ -59,10 +58,7 @@ def clip_frames(path: Path, frames: int) -> Iterator[Rgb]:
 
 def painter(stylizer: Stylizer, *, stabilized: bool) -> Callable[[Rgb], Rgb]:
     """What paints the frames of one clip, in their order."""
-    if not stabilized:
-        return stylizer
-    steadier = Steadier()
-    return lambda frame: steadier.steady(stylizer(frame), frame)
+    return steadied(stylizer) if stabilized else stylizer
 
 
 def over_photos(

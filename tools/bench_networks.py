@@ -54,7 +54,7 @@ class Candidate:
     architecture: str = "lean"
 
 
-# What most candidates differ from in one thing.
+# Each is the default in one thing otherwise.
 CANDIDATES: Mapping[str, Candidate] = {
     "lean": Candidate("the default: 2 blocks of 32 channels, 3 of 48 at an eighth"),
     "narrow": Candidate("width: 24 channels, 32 at an eighth", {"width": 24, "coarse_width": 32}),

@@ -30,7 +30,7 @@ from edge_style.images import Rgb, resize_to_cover
 from edge_style.pipeline import Steadier
 from edge_style.sources import open_source
 from edge_style.stylizer import Stylizer
-from edge_style_tools.flicker import Step, filmed, measure, moving_camera
+from edge_style_tools.flicker import Step, filmed, measure, moving_camera, steadied
 from edge_style_tools.photos import read_photos
 
 SIZE_PX = (320, 240)
@@ -40,12 +40,6 @@ MOTIONS: dict[str, dict[str, object]] = {
     "pan": {"pan_px": (2.3, 1.1)},
     "zoom": {"zoom": 1.015},
 }
-
-
-def steadied(stylizer: Stylizer) -> Callable[[Rgb], Rgb]:
-    """The network with a steadier behind it, for frames of one clip in their order."""
-    steadier = Steadier()
-    return lambda frame: steadier.steady(stylizer(frame), frame)
 
 
 def clip_frames(path: str, frames: int, size_px: tuple[int, int]) -> Iterator[Rgb]:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_style.images import Rgb
+from edge_style.pipeline import Steadier
 
 Warp: TypeAlias = npt.NDArray[np.float32]  # [H, W, 2]: where in the next frame a pixel went, x y
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -86,6 +87,12 @@ def measure(steps: Iterable[Step], stylize: Callable[[Rgb], Rgb]) -> Flicker:
     return Flicker(
         float(np.mean(changes)), float(np.mean(input_changes)), float(np.mean(deviations))
     )
+
+
+def steadied(stylize: Callable[[Rgb], Rgb]) -> Callable[[Rgb], Rgb]:
+    """`stylize` with what `--stabilize` puts behind it, for frames of one clip in their order."""
+    steadier = Steadier()
+    return lambda frame: steadier.steady(stylize(frame), frame)
 
 
 def moving_camera(

@@ -29,7 +29,8 @@ _HOLD_STILL = 0.85
 _HOLD_MOVING = 0.7
 _DISAGREEMENT_LEVELS = 9.0  # of blurred grey; camera noise stays below, edges of moving things not
 # Of the range of grey within a pixel of the small frame: what a flow that is so far off makes. With
-# none forgiven, a panned photo flickered 1.6 times as much, and no ghost was less visible.
+# none forgiven, a panned photo flickered 1.6 times as much. What moves pays for it with more blur:
+# see `tools/bench_steady.py`.
 _FORGIVEN = 0.25
 _STILL_LEVELS = 1.5  # a mean change below this is noise, and no flow is looked for
 _NEIGHBOURHOOD_PX = 5
