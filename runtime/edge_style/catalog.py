@@ -109,7 +109,7 @@ def _not_found(typed: str, path: Path) -> str:
     if path.is_dir():
         return f"'{typed}' is a folder, expected the name of a style or an .onnx file"
     what = f"there is no model file '{typed}'" if path.parent != Path() else f"no model '{typed}'"
-    names = sorted({_style_name(file) for file in _files()})
+    names = sorted({_style_name(file) for file in _files() if not is_encoder(file)})
     if not names:
         folders = ", ".join(str(folder) for folder in style_folders())
         return f"{what}; no styles are installed either (looked in {folders})"

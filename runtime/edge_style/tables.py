@@ -21,7 +21,8 @@ _BENCH_COLUMNS = (
 
 def show(table: Table) -> None:
     """Print a table on standard output."""
-    console = Console(highlight=False)
+    # Shapes such as [batch, 3] and folders called [old] are text, no markup.
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _PIPED_COLUMNS
     console.print(table)

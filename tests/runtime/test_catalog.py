@@ -11,7 +11,7 @@ import pytest
 from edge_style import catalog
 from edge_style.catalog import resolve
 from edge_style.errors import ModelNotFoundError
-from edge_style.tables import models_table
+from edge_style.tables import facts_table, models_table, show
 
 from .conftest import assert_error
 
@@ -68,6 +68,12 @@ def test_unknown_name_suggests_the_nearest(styles, typed):
     with pytest.raises(ModelNotFoundError, match=r"starry.*There are: starry, wave") as info:
         resolve(typed, "cpu")
     assert isinstance(info.value, FileNotFoundError)
+
+
+def test_encoders_are_no_styles_to_suggest(styles):
+    shutil.copy(styles / "wave.onnx", styles / "any.encoder.onnx")
+    with pytest.raises(ModelNotFoundError, match="There are: starry, wave$"):
+        resolve("zzz", "cpu")
 
 
 def test_nothing_near(styles):
@@ -143,6 +149,14 @@ def test_info_of_any_model(cli, models):
     assert shown["operations"] == {"MatMul": 1}
     assert shown["parameters"] == 8
     assert shown["gmacs"] is None
+
+
+def test_brackets_are_text(capsys):
+    facts = {"input": "float32 [batch, 3, height, width]", "file": "/a/[/old]/[bold]nets :cat:.onnx"}
+    show(facts_table(facts))
+    out = capsys.readouterr().out
+    for fact in facts.values():
+        assert fact in out
 
 
 def test_info_for_people(cli, models):

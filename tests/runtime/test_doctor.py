@@ -249,6 +249,9 @@ def test_the_command(cli):
                           "cameras", "video", "folders", "advice"}  # fmt: skip
     assert str(Path.home()) not in result.out
     assert sys.prefix not in result.out
+    assert next(each for each in found["providers"] if each["name"] == "cpu")["state"] == "ran"
+    assert "starry" in found["models"]
+    assert not [name for name in found["models"] if "encoder" in name]
     shown = cli("doctor")
     assert shown.status == 0
     assert "every" not in shown.out  # what is absent is one word, how to get it is advice

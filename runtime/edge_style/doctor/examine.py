@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_style import __version__
-from edge_style.catalog import list_models, style_folders
+from edge_style.catalog import is_encoder, list_models, style_folders
 from edge_style.doctor.cameras import examine_cameras
 from edge_style.doctor.engines import examine_engines
 from edge_style.doctor.libraries import nvidia_libraries
@@ -33,7 +33,10 @@ def examine(step: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
         `edge_style, packages, machine, providers, libraries, models, cameras, video, folders,
         advice`: JSON values without private paths.
     """
-    entries = [entry for entry in list_models() if not entry.problem]
+    # An encoder paints nothing, so no provider can be tried with it.
+    entries = [
+        entry for entry in list_models() if not entry.problem and not is_encoder(entry.path)
+    ]
     report: dict[str, Any] = {
         "edge_style": __version__,
         "packages": _packages(),
