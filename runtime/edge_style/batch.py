@@ -79,7 +79,7 @@ def plan_outputs(
 
     Raises:
         ImageError: a photo is missing, or a target cannot be written.
-        UsageError: two pictures would get the same name, or one would replace its photo.
+        UsageError: two pictures would get the same name, or one would replace one of the photos.
     """
     for photo in photos:
         if not photo.exists():
@@ -100,6 +100,7 @@ def plan_outputs(
             ensure_writable(target)
             if target.exists() and target.samefile(photo):
                 raise UsageError(f"'{target}' is the photo itself: choose another --output")
+            _check_is_no_input(target, photos)
             if target in taken:
                 raise UsageError(
                     f"'{taken[target]}' and '{photo}' would both become '{target}': "
@@ -108,6 +109,14 @@ def plan_outputs(
             taken[target] = photo
             plan.setdefault(model, []).append((photo, target))
     return plan
+
+
+def _check_is_no_input(target: Path, inputs: Sequence[Path]) -> None:
+    """UsageError where a result would take the place of what is still to be read."""
+    if target.exists() and any(path.exists() and target.samefile(path) for path in inputs):
+        raise UsageError(
+            f"'{target}' would be written, and is among what is to be read: choose another --output"
+        )
 
 
 def _file_name(photo: Path, model: str) -> str:
@@ -140,7 +149,8 @@ def plan_clips(clips: Sequence[Path], model: str, output: str) -> ClipPlan:
     Raises:
         SourceError: a folder holds no clips.
         ImageError: there is no such folder for the output.
-        UsageError: several clips and no folder, or two would get the same name.
+        UsageError: several clips and no folder, two would get the same name, or one would replace
+            one of the clips.
     """
     found: list[Path] = []
     for clip in clips:
@@ -160,6 +170,8 @@ def plan_clips(clips: Sequence[Path], model: str, output: str) -> ClipPlan:
     pairs = [(clip, Path(output) / f"{clip.stem}-{style}{_clip_suffix(clip)}") for clip in found]
     if len({target for _, target in pairs}) < len(pairs):
         raise UsageError("two of the clips have the same name: convert them one by one")
+    for _, target in pairs:
+        _check_is_no_input(target, found)
     return ClipPlan(tuple(pairs), is_folder=True)
 
 

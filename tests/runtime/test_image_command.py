@@ -256,6 +256,16 @@ def test_never_replaces_the_photo(cli, models, photo):
     assert photo.read_bytes() == before
 
 
+def test_never_replaces_another_photo(cli, models, photo, tmp_path):
+    other = tmp_path / "photo-negative.png"
+    other.write_bytes(photo.read_bytes())
+    before = other.read_bytes()
+    result = cli("image", photo, other, "-m", models / "negative.onnx", "-o", f"{tmp_path}/")
+    assert_error(result, "photo-negative.png' would be written", "choose another --output")
+    assert other.read_bytes() == before
+    assert not (tmp_path / "photo-negative-negative.png").exists()
+
+
 @pytest.mark.parametrize("size", ["0x0", "wide", "640x", "-3x20", "640x480x3", "8x8", "0"])
 def test_bad_sizes(cli, models, photo, size):
     result = cli("image", photo, "-m", models / "negative.onnx", "-o", "out.png", f"--size={size}")

@@ -283,6 +283,8 @@ def test_a_folder_of_clips(command: Command, tmp_path: Path) -> None:
         (["full/a.mp4", "full/b.mp4", "-o", "out.mp4"], "need a folder"),
         (["full", "full/a.mp4", "-o", "done"], "same name"),
         (["full", "-o", "missing/"], "does not exist"),
+        (["full/a.mp4", "kept/a-negative.mp4", "-o", "kept"], "among what is to be read"),
+        (["kept", "-o", "kept"], "among what is to be read"),
     ],
 )
 def test_mistakes_with_folders(
@@ -293,10 +295,10 @@ def test_mistakes_with_folders(
     says: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for folder in ("empty", "full", "done"):
+    for folder in ("empty", "full", "done", "kept"):
         Path(folder).mkdir()
-    for name in ("a.mp4", "b.mp4"):
-        (Path("full") / name).write_bytes(b"")
+    for name in ("full/a.mp4", "full/b.mp4", "kept/a.mp4", "kept/a-negative.mp4"):
+        Path(name).write_bytes(b"")
     status, _, errors = command("video", *arguments, *NEGATIVE)
     assert status == 2
     assert says in errors
