@@ -193,6 +193,28 @@ def test_webm_gets_opus_and_it_is_said(command: Command, clip: Path, tmp_path: P
     assert len(levels(output)) == FRAMES
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+@pytest.mark.parametrize("how", ["video", "cam"])
+def test_damaged_sound_is_left_out_and_said(
+    command: Command, clip: Path, tmp_path: Path, how: str, suffix: str
+) -> None:
+    with av.open(str(clip)) as container:
+        places = [(p.pos, p.size) for p in container.demux(audio=0) if p.size][20:26:2]
+    data = bytearray(clip.read_bytes())
+    for place, size in places:
+        data[place : place + size] = b"\xa5" * size
+    clip.write_bytes(data)
+    output = tmp_path / f"out{suffix}"
+    arguments = ["--source", clip, "--no-pace", "--output", output] if how == "cam" else []
+    arguments = arguments or [clip, "--output", output]
+    status, _, errors = command(how, *NEGATIVE, *arguments)
+    assert status == 0, errors
+    assert ("parts of the sound are damaged" in errors) == (suffix == ".webm")
+    assert len(levels(output)) == FRAMES
+    assert len(sound_packets(output)) > 40
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", output.name]
+
+
 def test_a_recorded_clip_keeps_its_sound_too(command: Command, clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     arguments = ["--source", clip, "--output", output, "--max-frames", 20, "--no-pace"]

@@ -1,5 +1,7 @@
 """Encodes clips with PyAV: H.264 or VP9, each frame at its own time, with sound."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -75,8 +77,19 @@ def find_encoder(suffix: str) -> str:
     raise SinkError(f"this PyAV cannot encode {suffix} files: none of {', '.join(names)} is there")
 
 
+@contextmanager
+def ffmpeg_errors_as_os_errors() -> Iterator[None]:
+    """Lets what FFmpeg complains of come out as `OSError`: PyAV's are those of the system alone."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise OSError(error.errno, error.strerror) from error
+
+
 class AvWriter:
-    """Encodes frames of one size into a file. Errors of the file system are `OSError`s."""
+    """Encodes frames of one size into a file. What goes wrong there is an `OSError`."""
 
     def __init__(
         self,
@@ -142,10 +155,14 @@ class AvWriter:
         place_s = time_s - self._first_s
         pts = max(self._last_pts + 1, round(place_s / self._time_base))
         self._last_pts, self._last_s = pts, place_s
+        with ffmpeg_errors_as_os_errors():
+            self._write(image, place_s)
+
+    def _write(self, image: Image, place_s: float) -> None:
         # OpenCV converts several times faster than FFmpeg's scaler.
         yuv = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
         frame = VideoFrame.from_ndarray(yuv, format="yuv420p")
-        frame.pts = pts
+        frame.pts = self._last_pts
         frame.time_base = self._time_base
         if self._options.is_live and place_s - self._key_s >= _KEYFRAME_S:
             # By the clock: frames of a slow network are far apart.
@@ -164,15 +181,16 @@ class AvWriter:
 
     def close(self) -> None:
         """Finish the file."""
-        try:
-            if self._sound is not None and self._options.is_live:
-                self._sound.copy_until(self._last_s + 1 / self._rate)
-                self._sound.end()
-            elif self._sound is not None:
-                self._sound.finish()
-            self._encode(None)
-        finally:
-            self._container.close()
+        with ffmpeg_errors_as_os_errors():
+            try:
+                if self._sound is not None and self._options.is_live:
+                    self._sound.copy_until(self._last_s + 1 / self._rate)
+                    self._sound.end()
+                elif self._sound is not None:
+                    self._sound.finish()
+                self._encode(None)
+            finally:
+                self._container.close()
 
 
 def _container_options(suffix: str, options: WriterOptions) -> dict[str, str]:

@@ -12,7 +12,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from edge_style.errors import SinkError
-from edge_style.sinks.av_writer import CONTAINERS
+from edge_style.sinks.av_writer import CONTAINERS, ffmpeg_errors_as_os_errors
 from edge_style.sinks.base import StreamInfo
 from edge_style.sinks.sound import SoundTrack
 
@@ -111,7 +111,13 @@ def join(segments: list[Segment], path: Path, stream: StreamInfo) -> tuple[str, 
 
     Raises:
         SinkError: they do not fit together.
+        OSError: the file cannot be written.
     """
+    with ffmpeg_errors_as_os_errors():
+        return _join(segments, path, stream)
+
+
+def _join(segments: list[Segment], path: Path, stream: StreamInfo) -> tuple[str, ...]:
     suffix = path.suffix.lower()
     options = {"movflags": "faststart"} if suffix in (".mp4", ".mov") else {}
     with av.open(str(path), "w", format=CONTAINERS[suffix], options=options) as target:

@@ -10,6 +10,9 @@ from av.packet import Packet
 from edge_style.errors import SinkError
 
 
+_DAMAGED = "parts of the sound are damaged and were left out"
+
+
 class SoundTrack:
     """The first sound track of a clip: copied as it is where the target's format knows its codec.
 
@@ -59,7 +62,7 @@ class SoundTrack:
     def copy_until(self, time_s: float) -> None:
         """Copy what belongs before this time, so that sound and frames lie close in the file."""
         while not self._is_done:
-            packet = self._waiting or next(self._packets, None)
+            packet = self._waiting or self._next()
             self._waiting = None
             if packet is None:
                 self.end()
@@ -75,7 +78,26 @@ class SoundTrack:
         """Copy the rest."""
         self.copy_until(float("inf"))
 
+    def _next(self) -> "Packet[AudioStream] | None":
+        try:
+            return next(self._packets, None)
+        except av.FFmpegError:
+            self._note_damage()
+            return None
+
     def _copy(self, packet: "Packet[AudioStream]") -> None:
+        try:
+            self._carry_over(packet)
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):  # of the file that is written: a full disk, say
+                raise
+            self._note_damage()
+
+    def _note_damage(self) -> None:
+        if _DAMAGED not in self.notes:
+            self.notes += (_DAMAGED,)
+
+    def _carry_over(self, packet: "Packet[AudioStream]") -> None:
         if not self._is_copied:
             for frame in packet.decode():
                 if self._start_s > 0 and frame.pts is not None and frame.time_base is not None:
