@@ -16,7 +16,7 @@ from edge_style.errors import CheckpointError, ContentError, TrainingDivergedErr
 from edge_style_training import any_data
 from edge_style_training.any_data import StyleDataset, changed_colours
 from edge_style_training.any_run import DEFAULTS, read_aside, split_pool
-from edge_style_training.any_training import AnyTrainer, needed_layers
+from edge_style_training.any_training import AnyTrainer, StyleBank, needed_layers
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
@@ -496,9 +496,14 @@ def test_the_command_and_a_refinement_of_what_it_made(
 def test_another_training_goes_on_with_a_network_for_any_style(make_trainer: Any) -> None:
     base = network()
     trainer = make_trainer(TINY)
+    own = trainer.network.encoder.get_buffer("directions_relu1_2").clone()
     trainer.begin(base, 4)
     for name, weight in base.state_dict().items():
         torch.testing.assert_close(trainer.network.state_dict()[name], weight)
+    # What is kept of a style was seen by the base's encoder, whose directions are others.
+    assert not torch.equal(own, base.encoder.get_buffer("directions_relu1_2"))
+    bank = StyleBank(trainer.styles.styles, trainer.network, trainer.half, TINY.style_layers)
+    torch.testing.assert_close(trainer.styles([0, 1]).statistics, bank([0, 1]).statistics)
     # What a style costs is of this training's styles and photos, as when it begins anew.
     anew = make_trainer(TINY, "anew.pth")
     anew.begin(None, 4)

@@ -157,10 +157,11 @@ class AnyTrainer(Training):
         With a network for any style, of the same settings, the training goes on where that one's
         ended: its codes keep their meaning, whatever is usual in the styles of this training.
         """
-        first = self.styles(range(min(styles, self.config.style_bank)))
+        # First of all: what is kept of a style was seen along the directions of the network's encoder.
         if isinstance(base, AnyStyleNet):
             self.network.load_state_dict(base.state_dict())
-        else:
+        first = self.styles(range(min(styles, self.config.style_bank)))
+        if not isinstance(base, AnyStyleNet):
             self.network.encoder.learn_usual(first.statistics)
         photos = read_crops(self.held_out, self.config.crop_px).to(self.device)
         seen = self._look(photos)
