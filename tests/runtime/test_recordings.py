@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -171,6 +172,22 @@ def test_the_sounds_packets_are_copied(
     assert len(levels(output)) == len(levels(clip)) == FRAMES
     assert "anew" not in errors
     assert sound_starts_s(output) == pytest.approx(sound_starts_s(clip), abs=2e-3)
+
+
+def test_a_whole_matroska_file_lacks_nothing(command: Command, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mkv"  # it states no number of frames, OpenCV makes one up
+    with av.open(str(clip), "w") as made:
+        video = made.add_stream("libx264", rate=FPS)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for index in range(8):
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = index * (1 + index), Fraction(1, FPS)
+            made.mux(video.encode(frame))
+        made.mux(video.encode(None))
+    status, _, errors = command("video", clip, *NEGATIVE, "-o", tmp_path / "out.mkv")
+    assert status == 0, errors
+    assert len(levels(tmp_path / "out.mkv")) == 8
+    assert "could be decoded" not in errors
 
 
 def sound_starts_s(path: Path) -> list[float]:

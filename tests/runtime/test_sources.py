@@ -1,15 +1,18 @@
 """One string names any input."""
 
 import http.server
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -50,6 +53,35 @@ def test_a_clip_gives_every_frame_once_in_rgb_at_its_time(clip: Path) -> None:
         assert image.dtype == np.uint8
         assert image.shape == (48, 64, 3)
         assert np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max() < 6
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_pixels_that_are_not_square_are_made_square(tmp_path: Path, turned: bool) -> None:
+    path = tmp_path / "dv.mp4"
+    with av.open(str(path), "w") as made:
+        video = made.add_stream("libx264", rate=10)
+        video.width, video.height, video.pix_fmt = 72, 58, "yuv420p"
+        video.codec_context.sample_aspect_ratio = Fraction(64, 45)
+        for _ in range(3):
+            picture = np.zeros((58, 72, 3), np.uint8)
+            picture[:, 36:] = 255
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            made.mux(video.encode(frame))
+        made.mux(video.encode(None))
+    if turned:
+        data = path.read_bytes()
+        place = data.index(b"tkhd") + 4 + 4 + 36  # its matrix: now a turn by a quarter
+        turn = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 58 << 16, 0, 1 << 30)
+        path.write_bytes(data[:place] + turn + data[place + 36 :])
+    source = open_source(str(path))
+    size = (41, 72) if turned else (102, 58)
+    assert source.size_px == size
+    frames = frames_of(source)
+    assert len(frames) == 3
+    image = frames[0][1]
+    assert image.shape == (size[1], size[0], 3)
+    light = image[40:] if turned else image[:, 54:]
+    assert light.min() > 200
 
 
 def test_a_clip_at_an_address_plays_like_a_file(clip: Path) -> None:

@@ -27,7 +27,7 @@ class Show:
     """One run of `cam` or `video`.
 
     Attributes:
-        total_frames: how many the source states, None if it does not; known when the run starts.
+        total_frames: how many there will be as far as is known, from when the run starts.
         resumed_frames: how many an earlier run of the same conversion had done.
     """
 
@@ -173,7 +173,7 @@ class Show:
         meter = self._result.meter
         if self._options.is_conversion:
             frames = meter.frames + self.resumed_frames
-            if self.total_frames is not None and frames < self.total_frames:
+            if source.states_count and frames < (self.total_frames or 0):
                 self._note(
                     f"note: the clip states {self.total_frames} frames, {frames} could be decoded"
                 )

@@ -42,7 +42,9 @@ class Source(ABC):
             wait to be read, and say in `time_s` when they are to be shown.
         fps: frames per second as the source states it, None if it does not.
         size_px: (width, height) of the frames, None where they differ or it is not known yet.
-        frame_count: number of frames as the source states it, None if it does not.
+        frame_count: number of frames as far as it is known beforehand, None if it is not.
+        states_count: the file itself says so; else it follows from duration and frame rate, and
+            may be wrong.
         clip: the file that the frames come from, whose sound goes with them.
         trouble: why no frames come for now, for people; empty while they do.
     """
@@ -52,6 +54,7 @@ class Source(ABC):
     fps: float | None = None
     size_px: tuple[int, int] | None = None
     frame_count: int | None = None
+    states_count: bool = False
     clip: Path | None = None
     trouble: str = ""
 

@@ -8,28 +8,34 @@ from pathlib import Path
 import cv2
 
 from edge_style.errors import SourceError
+from edge_style.images import resize
 from edge_style.sources.base import Frame, Source
 from edge_style.sources.capture import Capture, quiet_opencv
 
 _NETWORK_TIMEOUT_MS = 10_000
 _DEFAULT_FPS = 25.0  # where a clip states none
+# Of other containers OpenCV reports duration times frame rate.
+_COUNTING = (".mp4", ".mov", ".m4v", ".avi")
 
 
 class ClipSource(Source):
-    """A video file, or one at an address: every frame once, upright, in order."""
+    """A video file, or one at an address: every frame once, upright, in order, in square pixels."""
 
     def __init__(self, path: Path | str) -> None:
         self._name = mask_password(path) if isinstance(path, str) else str(path)
         self._capture = _open(str(path), self._name)
         if isinstance(path, Path):
             self.clip = path
+            self.states_count = path.suffix.lower() in _COUNTING
         self._skipped = 0
+        self._shown_px: tuple[int, int] | None = None
         self._describe()
 
     def _describe(self) -> None:
         get = self._capture.get
         width, height = int(get(cv2.CAP_PROP_FRAME_WIDTH)), int(get(cv2.CAP_PROP_FRAME_HEIGHT))
         if width > 0 and height > 0:
+            width, height = self._in_square_pixels(width, height)
             self.size_px = (width, height)
         fps = get(cv2.CAP_PROP_FPS)
         # Containers without a frame rate come back as 0 or as their clock's rate.
@@ -38,6 +44,17 @@ class ClipSource(Source):
         self.frame_count = count if count > 0 else None
         rate = f", {self.fps:.4g} frames/s" if self.fps else ""
         self.description = f"{self._name}, {width}x{height}{rate}"
+
+    def _in_square_pixels(self, width: int, height: int) -> tuple[int, int]:
+        """What a frame measures when it is shown: DV, DVDs and AVCHD have pixels that are not square."""
+        get = self._capture.get
+        across, down = get(cv2.CAP_PROP_SAR_NUM), get(cv2.CAP_PROP_SAR_DEN)
+        if across > 0 and down > 0 and across != down:
+            if get(cv2.CAP_PROP_ORIENTATION_META) % 180:  # OpenCV has turned it
+                across, down = down, across
+            width = max(1, round(width * across / down))
+            self._shown_px = (width, height)
+        return width, height
 
     def skip(self, frames: int) -> None:
         self._skipped = frames
@@ -61,6 +78,8 @@ class ClipSource(Source):
             image = self._capture.retrieve()
             if image is None:
                 break
+            if self._shown_px is not None:
+                image = resize(image, *self._shown_px)
             capture_ms = (time.perf_counter() - captured_s) * 1000
             yield Frame(image, time_s, captured_s, capture_ms)
         if first_s is None:
