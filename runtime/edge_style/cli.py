@@ -5,6 +5,7 @@ Other packages add commands through the entry point group `edge_style.commands`:
 plain function with typer annotations, and its name is the command's.
 """
 
+import errno
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
@@ -260,6 +261,12 @@ def _run(arguments: list[str] | None) -> int:
             "apt-get install libgl1 libglib2.0-0",
             err=True,
         )
+        return USAGE_STATUS
+    except OSError as error:
+        # Asking whether a file is there raises nothing but this.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        typer.echo(f"error: '{error.filename}' is too long for the name of a file", err=True)
         return USAGE_STATUS
     except Exception as error:
         # Typer brings its own copy of click or uses the installed one, depending on its version;

@@ -3,6 +3,7 @@
 import os
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -164,7 +165,8 @@ def write_image(path: str | os.PathLike[str], rgb: Rgb, *, quality: int = 95) ->
     except OSError as error:
         raise ImageError(f"cannot write '{path}': {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to tell
+            partial.unlink()
 
 
 def ensure_writable(path: str | os.PathLike[str]) -> None:

@@ -127,6 +127,16 @@ def test_a_file_may_be_called_what_it_likes(pictures: Path) -> None:
     (mix,) = parse_styles(str(odd))
     assert [picture.source for picture in mix.pictures] == [str(odd)]
     assert [mix.name for mix in parse_styles("red.png,red.png")] == ["red", "red-2"]
+    assert len(parse_styles(",".join(["red.png"] * 60))) == 60, "longer than a file's name may be"
+
+
+def test_a_picture_called_frame_is_not_the_frames_style(open_any: Any, pictures: Path) -> None:
+    write_image(pictures / "frame.png", flat(RED))
+    stylizer = open_any("frame.png,green.png", is_live=True)
+    styles = list_styles([stylizer])
+    assert [(style.name, style.adopts) for style in styles] == [
+        *(("frame-2", False), ("green", False), ("frame", True))
+    ]
 
 
 def test_without_the_encoder_or_with_a_strange_one(models: Path, tmp_path: Path) -> None:
@@ -190,6 +200,22 @@ def test_a_frames_style_that_is_chosen_without_more_is_that_of_the_frame(open_an
     styles = list_styles([stylizer])
     renderer = Renderer([stylizer], styles, Meter())
     assert render(renderer, Controls(style=1), flat(GREEN)) == [0, 200, 0]
+
+
+def test_a_frame_prepared_for_another_network_is_painted_in_the_style_of_then(
+    open_any: Any, models: Path
+) -> None:
+    networks = [
+        open_any("red.png,green.png", is_live=True),
+        Stylizer.load(models / "negative.onnx", provider="cpu"),
+    ]
+    renderer = Renderer(networks, list_styles(networks), Meter())
+    before, after = Controls(style=1, partner=0, blend=0.5), Controls(style=3)
+    for then, now, colour in ((before, after, [0, 200, 0]), (after, before, [155, 155, 155])):
+        prepared = renderer.prepare(Frame(flat((100, 100, 100)), 0.0, 0.0), then)
+        rendered = renderer.render(prepared, now)
+        assert colour_of(rendered.image) == pytest.approx(colour, abs=1)
+        assert rendered.style == list_styles(networks)[then.style]
 
 
 def test_the_frames_own_code_is_approached_in_steps(open_any: Any) -> None:

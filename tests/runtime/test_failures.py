@@ -197,6 +197,18 @@ def test_a_snapshot_that_cannot_be_saved_is_no_end(tmp_path: Path) -> None:
     assert notice.text.startswith("not saved: ")
 
 
+def test_a_style_with_a_long_name_can_be_kept(tmp_path: Path) -> None:
+    keeper = KeeperSink(tmp_path, StreamInfo())
+    style = "\u753b" * 100
+    keeper.apply(ShowState(Controls(snapshots=1, is_recording=True)))
+    with keeper:
+        keeper.write(StyledFrame(np.zeros((16, 16, 3), np.uint8), 0.0, style=style))
+    said = [line.text for line in keeper.poll() if isinstance(line, Notice)]
+    assert not [line for line in said if line.startswith("not ")]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".mp4", ".png"]
+    assert all(style[:26] in path.name for path in tmp_path.iterdir())
+
+
 def test_a_sink_that_raises_while_it_is_told_of_a_change(tmp_path: Path) -> None:
     class Touchy(Sink):
         def write(self, frame: StyledFrame) -> None:

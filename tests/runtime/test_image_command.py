@@ -201,6 +201,18 @@ def test_unknown_output_format(cli, models, photo):
     assert_error(result, "out.gif", ".png", ".jpg", ".webp")
 
 
+@pytest.mark.parametrize("as_output", [True, False])
+@pytest.mark.parametrize("length", [250, 400])
+def test_a_name_that_is_too_long(cli, models, photo, tmp_path, as_output, length):
+    name = f"{'x' * (length - 4)}.png"
+    output, read = (name, photo) if as_output else ("out.png", name)
+    result = cli("image", read, "-m", models / "negative.onnx", "-o", output)
+    said = "too long" if length > 255 or as_output else "there is no picture"
+    assert said in result.err.replace("name too long", "name is too long")
+    assert (result.status, result.err.count("error:")) == (2, 1)
+    assert list(tmp_path.iterdir()) == [photo]
+
+
 @pytest.mark.parametrize("output", ["nowhere/out.png", "nowhere/"])
 def test_output_folder_that_does_not_exist(cli, models, photo, tmp_path, output):
     result = cli("image", photo, "-m", models / "negative.onnx", "-o", output)

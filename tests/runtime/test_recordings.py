@@ -293,6 +293,23 @@ def test_a_conversion_that_was_cut_short_goes_on(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", output.name]
 
 
+def test_the_style_of_the_first_frame_lasts_beyond_a_cut(command: Command, tmp_path: Path) -> None:
+    clip, output = tmp_path / "clip.mp4", tmp_path / "out.mp4"
+    write_clip(clip, frames=60, has_sound=False)
+    network = ["--model", str(MODELS / "any.onnx"), "--style", "frame", "--provider", "cpu"]
+    arguments = ["video", str(clip), *network, "-o", str(output)]
+    done = subprocess.run(
+        [sys.executable, "-c", stop_after(50), "SIGKILL", *arguments], check=False, timeout=60
+    )
+    assert done.returncode == -9
+    status, _, errors = command(*arguments)
+    assert status == 0, errors
+    assert "of an earlier run" in errors
+    found = levels(output)
+    assert len(found) == 60
+    assert found == pytest.approx([found[0]] * 60, abs=5)
+
+
 def test_a_folder_of_clips(command: Command, tmp_path: Path) -> None:
     clips, done = tmp_path / "clips", tmp_path / "done"
     clips.mkdir()

@@ -262,6 +262,7 @@ def test_numbered_pictures_and_folders(tmp_path: Path) -> None:
         ("out.png", "out_%04d.png"),
         ("out_%d_%d.png", "number them"),
         ("out.doc", "--output takes window"),
+        (f"{'long' * 60}.mp4", "too long a name"),
         ("rtsp://0.0.0.0:8080", "--output takes window"),
         ("http://localhost:8080/x", "http://HOST:PORT"),
         ("http://localhost:x", "http://HOST:PORT"),

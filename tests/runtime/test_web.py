@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -350,7 +351,10 @@ def test_no_page_may_frame_this_one(show: Show) -> None:
 
 def test_other_addresses_need_the_token() -> None:
     with Show(WebSink("http://0.0.0.0:0")) as show:
-        token = show.sink.greeting.split("?token=")[1]
+        address, token = show.sink.greeting.removeprefix("watch at ").split("?token=")
+        host = urlsplit(address).hostname
+        assert host not in (None, "0.0.0.0"), "somebody elsewhere can type it"
+        socket.create_connection((host, urlsplit(address).port), 5).close()
         assert len(token) >= 20
         for path in ("/", "/stream", "/state", "/snapshot.jpg", "/page.js", "/?token=wrong"):
             assert ask(show, path)[0] == 401, path

@@ -1,5 +1,6 @@
 """What is typed after `--style` for a network that takes any picture: pictures and mixes."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,12 +52,16 @@ def parse_styles(text: str) -> tuple[StyleMix, ...]:
     Raises:
         UsageError: it cannot be read so, or there is no such picture.
     """
-    if Path(text).is_file():
-        return (_mix(text, [text]),)
-    mixes = [_mix(part, part.split("+")) for part in text.split(",")]
-    names: dict[str, int] = {}
+    if os.path.isfile(text):  # noqa: PTH113 - Path raises where a list is no file's name
+        mixes = [_mix(text, [text])]
+    else:
+        mixes = [_mix(part, part.split("+")) for part in text.split(",")]
+    names = {FRAME: 1}  # a picture may be called frame.jpg
     unique = []
     for mix in mixes:
+        if not mix.pictures:
+            unique.append(mix)
+            continue
         times = names[mix.name] = names.get(mix.name, 0) + 1
         name = mix.name if times == 1 else f"{mix.name}-{times}"
         unique.append(StyleMix(name, mix.pictures))

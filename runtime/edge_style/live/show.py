@@ -18,7 +18,7 @@ from edge_style.live.report import report_of, summary_line
 from edge_style.pipeline import Result, StagedStylizer, Steadier, list_styles, run_pipeline
 from edge_style.shutdown import Interrupts
 from edge_style.sinks import ConversionSink, KeeperSink, Sink, StreamInfo, open_sink
-from edge_style.sources import Source, open_source
+from edge_style.sources import Image, Source, open_source
 
 _STATED_SHARE = 0.8  # of the frame rate that a camera states; less than that is worth a word
 
@@ -95,6 +95,8 @@ class Show:
                         if sink.greeting:
                             self._note(sink.greeting)
                     controls = self._first_controls(networks)
+                    if self.resumed_frames and list_styles(networks)[controls.style].adopts:
+                        controls = replace(controls, adopted_picture=self._first_picture())
                     try:
                         run_pipeline(
                             source,
@@ -148,6 +150,11 @@ class Show:
                 source.skip(sink.frames_done)
                 self.resumed_frames = sink.frames_done
                 self._note(f"goes on behind {sink.frames_done} frames of an earlier run")
+
+    def _first_picture(self) -> Image:
+        """Of the clip, which an earlier run of the same conversion took for its style."""
+        with self._open_source() as source:
+            return next(iter(source)).image
 
     def _first_controls(self, networks: Sequence[StagedStylizer]) -> Controls:
         """What was asked for by options, with names of styles as numbers."""

@@ -17,10 +17,10 @@ from edge_style.sources import Frame
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A frame that the network can take: mirrored, scaled, converted."""
+    """A frame that the network of a style can take: mirrored, scaled, converted."""
 
     frame: Frame
-    network: int
+    style: int
     values: Any
 
 
@@ -73,7 +73,7 @@ class Renderer:
             frame = replace(frame, image=mirrored(frame.image))
         values = self._stylizers[network].prepare(frame.image)
         self._meter.spent("pre", _ms_since(start_s))
-        return Prepared(frame, network, values)
+        return Prepared(frame, controls.style, values)
 
     def render(
         self, prepared: Prepared, controls: Controls, *, is_repeat: bool = False
@@ -82,15 +82,16 @@ class Renderer:
 
         Args:
             prepared: of `prepare`.
-            controls: as they are now; the network is the one that the frame was prepared for.
+            controls: as they are now. If they want another network than the frame was prepared
+                for, it is painted in the style of then.
             is_repeat: the moment was shown before, so that it says nothing of speed or flicker.
         """
+        prepared_for = self._styles[prepared.style]
+        if self._styles[controls.style].network != prepared_for.network:  # switched in between
+            controls = replace(controls, style=prepared.style, partner=None)
         style = self._styles[controls.style]
         weights = weights_of(controls, self._styles)
-        if style.network != prepared.network:  # switched in between
-            style = next(item for item in self._styles if item.network == prepared.network)
-            weights = None
-        stylizer, frame = self._stylizers[prepared.network], prepared.frame
+        stylizer, frame = self._stylizers[style.network], prepared.frame
         if style.adopts:
             adopting = cast("AdoptingStylizer", stylizer)  # it has such a style
             self._adopt(adopting, style.network, frame.image, controls)

@@ -9,6 +9,9 @@ from edge_style.images import ensure_folder, write_image
 from edge_style.sinks.base import Sink, StreamInfo, StyledFrame
 from edge_style.sinks.video import VideoSink
 
+# Of a style's name; file systems allow 255 bytes in all.
+_STYLE_BYTES = 80
+
 
 class KeeperSink(Sink):
     """Saves what is shown when it is asked to. A full disk is said, and is no end of the show.
@@ -92,7 +95,11 @@ class KeeperSink(Sink):
 
 
 def new_name(folder: Path, style: str, suffix: str) -> Path:
-    """A file name that is not taken: `edge-style-starry-20260701-183000.png`."""
+    """A file name that is not taken: `edge-style-starry-20260701-183000.png`.
+
+    Of styles with long names, such as mixes of several pictures, it has the beginning.
+    """
+    style = style.encode()[:_STYLE_BYTES].decode(errors="ignore")
     stem = "-".join(part for part in ("edge-style", style, time.strftime("%Y%m%d-%H%M%S")) if part)
     path = folder / f"{stem}{suffix}"
     number = 2

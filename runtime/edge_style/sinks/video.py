@@ -17,6 +17,9 @@ from edge_style.sinks.cv_writer import CvWriter, check_encoder
 NO_SOUND = "sound is kept only with PyAV: pip install 'edge-style[video]'"
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 
+# What file systems allow, less what is added for files that are not finished.
+_NAME_BYTES = 255 - 24
+
 
 class Writer(Protocol):
     """Encodes frames of one size into a file."""
@@ -127,8 +130,10 @@ def check_target(path: Path, stream: StreamInfo) -> None:
     """Check what can be checked before there are frames.
 
     Raises:
-        SinkError: there is no such folder, or the target is the clip itself.
+        SinkError: there is no such folder, the name is too long, or the target is the clip itself.
     """
+    if len(os.fsencode(path.name)) > _NAME_BYTES:
+        raise SinkError(f"'{path}' is too long a name: give the output a shorter one")
     try:
         ensure_folder(path.parent)
     except ImageError as error:

@@ -1,6 +1,7 @@
 """`--output http://HOST:PORT`."""
 
 import queue
+import socket
 import threading
 import time
 from dataclasses import asdict, replace
@@ -15,6 +16,8 @@ from edge_style.sinks.web.guard import Guard
 from edge_style.sinks.web.server import Server
 
 DEFAULT_PORT = 8080
+# Where nothing is sent to: for asking which of this machine's addresses the way there begins with.
+_ELSEWHERE = {"0.0.0.0": "192.0.2.1", "::": "2001:db8::1"}  # noqa: S104 - compared, not bound
 _MOST_WAITING = 200
 
 
@@ -51,6 +54,7 @@ class WebSink(Sink):
             raise SinkError(
                 f"cannot listen on {host}:{wanted}: {error.strerror}; choose another port"
             ) from error
+        host = _reachable(host)
         shown_host = f"[{host}]" if ":" in host else host
         query = "" if guard.token is None else f"?token={quote(guard.token)}"
         self.greeting = f"watch at http://{shown_host}:{self._server.server_port}/{query}"
@@ -115,3 +119,16 @@ class WebSink(Sink):
                 "title": frame.title,
             }
         return told
+
+
+def _reachable(host: str) -> str:
+    """What others can type to come here, where `host` stands for all addresses of this machine."""
+    if host not in _ELSEWHERE:
+        return host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect((_ELSEWHERE[host], 9))
+            return str(asking.getsockname()[0])
+    except OSError:  # without a network there is its name at best
+        return socket.gethostname()
