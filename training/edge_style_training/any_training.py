@@ -157,7 +157,7 @@ class AnyTrainer(Training):
         With a network for any style, of the same settings, the training goes on where that one's
         ended: its codes keep their meaning, whatever is usual in the styles of this training.
         """
-        # First of all: what is kept of a style was seen along the directions of the network's encoder.
+        # Before a style is seen: what is kept of it depends on the encoder's directions.
         if isinstance(base, AnyStyleNet):
             self.network.load_state_dict(base.state_dict())
         first = self.styles(range(min(styles, self.config.style_bank)))

@@ -34,9 +34,7 @@ def examine(step: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
         advice`: JSON values without private paths.
     """
     # An encoder paints nothing, so no provider can be tried with it.
-    entries = [
-        entry for entry in list_models() if not entry.problem and not is_encoder(entry.path)
-    ]
+    entries = [entry for entry in list_models() if not entry.problem and not is_encoder(entry.path)]
     report: dict[str, Any] = {
         "edge_style": __version__,
         "packages": _packages(),

@@ -9,7 +9,6 @@ from av.packet import Packet
 
 from edge_style.errors import SinkError
 
-
 _DAMAGED = "parts of the sound are damaged and were left out"
 
 

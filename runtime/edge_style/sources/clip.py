@@ -46,7 +46,7 @@ class ClipSource(Source):
         self.description = f"{self._name}, {width}x{height}{rate}"
 
     def _in_square_pixels(self, width: int, height: int) -> tuple[int, int]:
-        """What a frame measures when it is shown: DV, DVDs and AVCHD have pixels that are not square."""
+        """What a frame measures when it is shown: pixels of DV, DVDs and AVCHD are wide or high."""
         get = self._capture.get
         across, down = get(cv2.CAP_PROP_SAR_NUM), get(cv2.CAP_PROP_SAR_DEN)
         if across > 0 and down > 0 and across != down:
