@@ -33,6 +33,8 @@ def main() -> None:
         if is_encoder(Path(model)):
             continue
         stylizer = Stylizer.load(model, provider="cpu")
+        if stylizer.spec.code_length:  # without a picture it has no style
+            continue
         pictures = [stylizer(photo) for photo in photos]
         result = {}
         for period in PERIODS_PX:

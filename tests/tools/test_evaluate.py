@@ -23,6 +23,7 @@ from edge_style_training.losses import Objective, PerceptualLoss
 from edge_style_training.vgg import LossNetwork, load_loss_network
 
 NEGATIVE = Path(__file__).parents[1] / "data" / "models" / "negative.onnx"
+SHIPPED = Path(__file__).parents[2] / "exported" / "checkpoints"
 SIZES = ("--size", 48, "--style-size", 64)
 
 
@@ -188,6 +189,10 @@ def test_iterations_are_the_first_that_reach_the_total() -> None:
         (["cat_wide.png"], "expected the same shape"),
         ([str(NEGATIVE), "--sheet", "nowhere/sheet.png"], "'nowhere' does not exist"),
         ([str(NEGATIVE), "--photos", "0"], "--photos"),
+        ([str(NEGATIVE.with_name("many.onnx"))], "knows 3 styles: take one out"),
+        ([str(NEGATIVE.with_name("any.onnx"))], "in the style of any picture"),
+        ([str(SHIPPED / "any.pth")], "in the style of any picture"),
+        ([str(SHIPPED / "styles.pth")], "knows 8 styles: take one out"),
     ],
 )
 def test_mistakes_are_one_line(place, evaluate, arguments, message) -> None:

@@ -1,5 +1,6 @@
 """Checkpoints: what is in them, and what is never loaded."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from edge_style.errors import CheckpointError
+from edge_style.errors import CheckpointError, UsageError
 from edge_style_training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -19,6 +20,7 @@ from edge_style_training.checkpoint import (
     save_checkpoint,
 )
 from edge_style_training.networks import build_network
+from edge_style_training.run import check_output
 
 TINY = {"width": 8, "blocks": 1}
 
@@ -200,6 +202,22 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         save_atomically({"a": lambda: None}, path)  # cannot be pickled: fails midway
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["x.pth"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")  # Linux says so of both
+
+    monkeypatch.setattr(Path, "open", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(CheckpointError, match="Read-only file system"):
+        save_atomically({"a": torch.zeros(1)}, tmp_path / "x.pth")
+
+
+def test_where_nothing_can_be_written_is_said_before(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UsageError, match="nothing can be written to"):
+        check_output(tmp_path / "x.pth", resume=False, force=False)
 
 
 _FILL_DISK = """

@@ -55,8 +55,7 @@ def make(photo_folder: Path, tmp_path: Path) -> Any:
     def distillation(
         config: TrainingConfig, *teachers: Checkpoint, name: str = "small.pth"
     ) -> Distillation:
-        photos = find_photos(photo_folder)
-        photos = [photo for photo in photos if photo.stem not in {"broken", "truncated"}]
+        photos = find_photos(photo_folder)  # broken ones among them
         return Distillation(config, teachers, photos, tmp_path / name, workers=0)
 
     return distillation

@@ -12,15 +12,17 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from edge_style.errors import CheckpointError, TrainingDivergedError, UsageError
+from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
 from edge_style.images import read_image
 from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig, check_settings, read_recipe
-from edge_style_training.data import find_photos, to_tensor
+from edge_style_training.data import CropDataset, crop_loader, find_photos, to_tensor
 from edge_style_training.muon import Muon
+from edge_style_training.resuming import fingerprint
 from edge_style_training.schedule import learning_rate_at
 from edge_style_training.trainer import Trainer
-from edge_style_training.training_loop import Progress
+from edge_style_training.training_loop import Progress, _said_plainly
+from edge_style_training.validation import hold_out
 from edge_style_training.vgg import LossNetwork
 
 TINY = TrainingConfig(
@@ -124,6 +126,46 @@ def test_resuming_with_other_settings_names_the_first(make_trainer) -> None:
     changed = make_trainer(replace(TINY, learning_rate=0.5))
     with pytest.raises(CheckpointError, match=r"learning_rate = 0\.002, not 0\.5"):
         changed.resume()
+
+
+def test_what_was_learned_from_other_pictures_is_not_resumed(make_trainer, photo_folder) -> None:
+    make_trainer(TINY)._save()
+    make_trainer(TINY).resume()
+    other = make_trainer(TINY)
+    other.material["paintings"] = fingerprint([b"another"])
+    with pytest.raises(CheckpointError, match="trained with other paintings: give the same"):
+        other.resume()
+    photos = find_photos(photo_folder)
+    names = fingerprint([photo.name.encode() for photo in photos])
+    assert other.material["photos"] == names
+    assert names != fingerprint([photo.name.encode() for photo in photos[1:]])
+
+
+def test_a_broken_photo_is_not_held_out(make_trainer, photo_folder) -> None:
+    photos = find_photos(photo_folder)
+    whole = [photo for photo in photos if photo.stem not in {"broken", "truncated"}]
+    for number in range(2, len(photos)):
+        # As many as there are, in another order: each is last once.
+        turned = [*photos[number:], *photos[:number]]
+        held_out, rest = hold_out(turned, 1)
+        assert held_out[0] in whole
+        assert sorted([*held_out, *rest]) == sorted(photos)
+    held_out, rest = hold_out(whole, 1)
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(0)).tolist()
+    assert [*rest, *held_out] == [whole[place] for place in order]
+    broken = [photo for photo in photos if photo not in whole]
+    with pytest.raises(ContentError, match="none of the 2 photos can be read"):
+        hold_out(broken, 1)
+
+
+def test_too_many_broken_photos_are_said_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_text("not a picture")
+    dataset = CropDataset(find_photos(tmp_path), 32, seed=1)
+    options = {"first_step": 0, "last_step": 1, "batch_size": 1, "workers": 1}
+    loader = crop_loader(dataset, rank=0, world=1, **options)
+    with pytest.raises(ContentError) as caught:
+        list(_said_plainly(loader))
+    assert str(caught.value) == f"1 pictures in a row cannot be read, {tmp_path}/broken.jpg for one"
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(
@@ -259,6 +301,18 @@ def test_bad_options_are_one_line(
     assert run.stderr.startswith("error: ")
     assert len(run.stderr.splitlines()) == 1
     assert message in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_that_cannot_be_written_is_said_before_the_first_step(
+    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path
+) -> None:
+    options = ("--steps", "1", "--log-dir", __file__)
+    command = _train_command(painting_file, photo_folder, vgg_file, tmp_path / "o.pth", *options)
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    said = run.stderr.splitlines()[-1]
+    assert said == f"error: --log-dir {__file__} cannot be written: File exists"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -69,8 +69,7 @@ def export_both(
     Both are written, or neither: one alone, or one beside another training's, is of no use.
 
     Raises:
-        UsageError: one of the files exists and `force` is not set, or a size is to be fixed, which
-            codes know nothing of.
+        UsageError: one of the files exists and `force` is not set.
         EdgeStyleError: as `export.export_network`.
     """
     name = settings.credits.name or source.spec.name

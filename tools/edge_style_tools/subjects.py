@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edge_style.errors import ContentError
+from edge_style.contract import ModelSpec
+from edge_style.errors import ContentError, UsageError
 from edge_style.images import IMAGE_SUFFIXES, Rgb, read_image
 from edge_style.stylizer import Stylizer
 from edge_style_tools.sources import read_checkpoint
@@ -56,6 +57,7 @@ def open_subject(given: str, photos: Sequence[Path], device: torch.device) -> Su
     if suffix in _CHECKPOINT_SUFFIXES or path.is_dir():
         return _checkpoint(path, device)
     stylizer = Stylizer.load(given)
+    _check_paints_one_style(given, stylizer.spec)
     return Subject(
         stylizer.path.name,
         stylizer.path,
@@ -71,6 +73,7 @@ def photo_itself() -> Subject:
 
 def _checkpoint(path: Path, device: torch.device) -> Subject:
     source = read_checkpoint(path)
+    _check_paints_one_style(str(path), source.spec)
     network = source.network.to(device).eval()
 
     def stylize(crop: Rgb) -> Tensor:
@@ -80,6 +83,20 @@ def _checkpoint(path: Path, device: torch.device) -> Subject:
         return stylized[..., : frame.shape[2], : frame.shape[3]].float().clamp(0, 255)
 
     return Subject(path.name, path, stylize, source.spec.training)
+
+
+def _check_paints_one_style(given: str, spec: ModelSpec) -> None:
+    """Refuse what would paint another style than the one that is asked about, or none at all."""
+    if spec.code_length:
+        raise UsageError(
+            f"{given} paints in the style of any picture: tools/bench_any.py measures it, and "
+            "'edge-style image' paints pictures to compare"
+        )
+    if len(spec.styles) > 1:
+        raise UsageError(
+            f"{given} knows {len(spec.styles)} styles: take one out of its checkpoint with "
+            f"'edge-style export --style {spec.styles[0]}'"
+        )
 
 
 def _picture(path: Path, photos: Sequence[Path]) -> Subject:

@@ -25,6 +25,7 @@ from edge_style_training.networks.any_style import (
     AnyStyleNet,
 )
 from edge_style_training.networks.lean import LeanNet
+from edge_style_training.resuming import fingerprint
 from edge_style_training.schedule import SEED_STRIDE, styles_in_turn
 from edge_style_training.steadiness import MAX_SHIFT_PX, difference, grid_loss, two_views
 from edge_style_training.training_loop import Training
@@ -148,6 +149,7 @@ class AnyTrainer(Training):
         self.half = loss_network if self.precision == "fp32" else in_bfloat16(loss_network)
         self.styles = StyleBank(styles, network, self.half, config.style_layers)
         self.aside = aside
+        self.material["styles"] = fingerprint(picture.tobytes() for picture in styles.pool)
         # What a style costs a photo that is left as it is, as a rule; learned with what is usual.
         self.usual_cost = 1.0
 

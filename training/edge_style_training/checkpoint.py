@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -247,7 +248,8 @@ def save_atomically(value: Any, path: Path) -> None:
         # PyTorch's zip writer reports a full disk as a RuntimeError.
         raise CheckpointError(f"cannot write {path}: {error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to tell
+            temporary.unlink()
 
 
 def _plain(value: Any) -> Any:

@@ -43,7 +43,7 @@ def with_colours_of(painted: Rgb, photo: Rgb) -> Rgb:
 def match_colours(painting: Rgb, photo: Rgb) -> Rgb:
     """`painting` with the mean and the covariance of the colours of `photo`.
 
-    The linear map of the paper's "image analogies" kind: symmetric, so it turns colours least.
+    The linear map of the paper's "image analogies" kind, by roots of both covariances.
     """
     pixels = painting.reshape(-1, 3).astype(np.float64)
     wanted = photo.reshape(-1, 3).astype(np.float64)

@@ -21,7 +21,7 @@ from edge_style_training.checkpoint import Checkpoint, load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
 from edge_style_training.networks import build_network
-from edge_style_training.resuming import ensure_none
+from edge_style_training.resuming import ensure_none, fingerprint
 from edge_style_training.run import check_output, console_of, run_shown
 from edge_style_training.schedule import styles_in_turn
 from edge_style_training.training_loop import Training
@@ -86,6 +86,8 @@ class Distillation(Training):
         torch.manual_seed(config.seed)
         network = build_network(config.architecture, config.network)
         super().__init__(config, network, photos, output, workers=workers)
+        taught = [weight for each in teachers for weight in each.weights.values()]
+        self.material["teachers"] = fingerprint(each.float().numpy().tobytes() for each in taught)
         self.credits = [{name: getattr(each, name) for name in _CREDITS} for each in teachers]
         self.teachers = [
             teacher.build().requires_grad_(requires_grad=False).to(self.device)

@@ -1,6 +1,7 @@
 """What an interrupted training leaves behind, and whether another may take it up."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,28 @@ from edge_style_training.checkpoint import Checkpoint, load_tensors
 _FREE = frozenset({"validate_every", "checkpoint_every"})
 
 
-def read_state(path: Path, kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def fingerprint(parts: Iterable[bytes]) -> str:
+    """Tells other parts, or the same in another order, apart."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(hashlib.sha256(part).digest())
+    return found.hexdigest()
+
+
+def read_state(
+    path: Path, kind: str, settings: Mapping[str, Any], material: Mapping[str, str]
+) -> dict[str, Any]:
     """The state of an interrupted training.
 
     Args:
         path: where the training saved it.
         kind: its `format`.
         settings: of the training that takes it up.
+        material: name -> fingerprint of what that one learns from.
 
     Raises:
-        CheckpointError: nothing to resume, damaged, or of another architecture or settings.
+        CheckpointError: nothing to resume, damaged, or of another architecture, settings or
+            material.
     """
     state = load_tensors(path)
     if not isinstance(state, dict) or state.get("format") != kind:
@@ -34,6 +47,13 @@ def read_state(path: Path, kind: str, settings: Mapping[str, Any]) -> dict[str, 
         raise CheckpointError(
             f"{path} was trained with {key} = {came.get(key)!r}, not "
             f"{settings[key]!r}: give the same settings, or train anew without --resume"
+        )
+    learned_from = state.get("material", {})  # unknown in files of earlier versions
+    other = [name for name in material if learned_from.get(name, material[name]) != material[name]]
+    if other:
+        raise CheckpointError(
+            f"{path} was trained with other {other[0]}: give the same, or train anew without "
+            "--resume"
         )
     return state
 

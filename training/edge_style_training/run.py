@@ -1,5 +1,6 @@
 """What the command `train` does around the trainer: reads inputs, shows and logs progress."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -177,6 +178,8 @@ def _description(
 def check_output(output: Path, *, resume: bool, force: bool) -> None:
     if not output.parent.is_dir():
         raise UsageError(f"there is no folder {output.parent} to write {output.name} to")
+    if not os.access(output.parent, os.W_OK):
+        raise UsageError(f"nothing can be written to {output.parent}: give another --output")
     if output.is_dir():
         raise UsageError(f"{output} is a folder: give a file such as {output / 'starry.pth'}")
     if output.exists() and not (resume or force):
@@ -233,6 +236,9 @@ def _summary_writer(log_dir: Path, stack: ExitStack) -> "SummaryWriter":
     # Slow to import, and only wanted with --log-dir.
     from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
 
-    writer = SummaryWriter(str(log_dir))
+    try:
+        writer = SummaryWriter(str(log_dir))
+    except OSError as error:
+        raise UsageError(f"--log-dir {log_dir} cannot be written: {error.strerror}") from error
     stack.callback(writer.close)
     return writer

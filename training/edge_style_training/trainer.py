@@ -13,6 +13,7 @@ from edge_style_training.checkpoint import Checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.losses import Losses, PerceptualLoss
 from edge_style_training.networks import build_network
+from edge_style_training.resuming import fingerprint
 from edge_style_training.schedule import SEED_STRIDE, styles_in_turn
 from edge_style_training.steadiness import MAX_SHIFT_PX, difference, grid_loss, two_views
 from edge_style_training.training_loop import Training
@@ -61,6 +62,7 @@ class Trainer(Training):
             margin_px=MAX_SHIFT_PX if self.two_views else 0,
         )
         self.description = dict(description or {})
+        self.material["paintings"] = fingerprint(each.numpy().tobytes() for each in paintings)
         paintings = [painting.to(self.device) for painting in paintings]
         self.styles = int(config.network.get("styles", 1))
         # Validation is always in float32, so that figures of all trainings can be compared.

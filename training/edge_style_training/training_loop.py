@@ -7,7 +7,7 @@ resumed training repeats an uninterrupted one.
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,13 +16,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from edge_style.errors import CheckpointError, TrainingDivergedError, UsageError
+from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
 from edge_style_training.checkpoint import Checkpoint, save_atomically, save_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import CropDataset, crop_loader
 from edge_style_training.muon import Muon
 from edge_style_training.networks.lean import StyleNorm
-from edge_style_training.resuming import best_of, read_state
+from edge_style_training.resuming import best_of, fingerprint, read_state
 from edge_style_training.schedule import learning_rate_at
 from edge_style_training.validation import hold_out
 
@@ -73,6 +73,8 @@ class Training(ABC):
     """Trains a network on crops of photos; see `run`.
 
     Attributes:
+        material: fingerprints of what is learned from, which another training that takes this one
+            up must share.
         resume_format: of the state that it saves.
         watched: the loss that tells whether the training goes wrong.
         state_names: attributes that belong to that state, beside weights and optimizer.
@@ -131,6 +133,7 @@ class Training(ABC):
         self.held_out, rest = hold_out(photos, config.validation_photos)
         self.dataset = CropDataset(rest, config.crop_px + margin_px, config.seed)
         self.skipped_photos = 0
+        self.material = {"photos": fingerprint([photo.name.encode() for photo in photos])}
         self.step = 0
         self.best_total = math.inf
         self.best: Checkpoint | None = None
@@ -193,7 +196,7 @@ class Training(ABC):
             world=self.accelerator.num_processes,
         )
         last_time, last_step = time.perf_counter(), self.step
-        for crops, skipped in loader:
+        for crops, skipped in _said_plainly(loader):
             self.skipped_photos += int(skipped.sum())
             losses = self._train_step(crops.to(self.device, non_blocking=True))
             self.step += 1
@@ -229,9 +232,10 @@ class Training(ABC):
         """Take up the training that `resume_path` holds.
 
         Raises:
-            CheckpointError: nothing to resume, damaged, or of other settings.
+            CheckpointError: nothing to resume, damaged, or of other settings, photos or paintings.
         """
-        state = read_state(self.resume_path, self.resume_format, self.config.as_dict())
+        settings = self.config.as_dict()
+        state = read_state(self.resume_path, self.resume_format, settings, self.material)
         self.unwrapped.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name in self.state_names:
@@ -282,6 +286,7 @@ class Training(ABC):
             "weights": dict(self.unwrapped.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "best": best_of(self.best),
+            "material": self.material,
             **{name: getattr(self, name) for name in self.state_names},
         }
         save_atomically(state, self.resume_path)
@@ -298,3 +303,11 @@ class Training(ABC):
             scores=scores,
             **self.describe(),
         )
+
+
+def _said_plainly(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches; errors of loader processes without the traceback that comes with them."""
+    try:
+        yield from batches
+    except ContentError as error:
+        raise ContentError(str(error).rpartition("ContentError: ")[2].strip()) from error

@@ -1,12 +1,14 @@
 """Photos held out from training, and how a network does on them."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor, nn
 
+from edge_style.errors import ContentError, ImageError
 from edge_style.images import read_image
 from edge_style_training.data import centre_crop, to_tensor
 from edge_style_training.losses import PerceptualLoss
@@ -15,12 +17,28 @@ from edge_style_training.losses import PerceptualLoss
 def hold_out(photos: Sequence[Path], number: int) -> tuple[list[Path], list[Path]]:
     """Photos for validation and photos for training: `number`, but at most a fifth, and the rest.
 
-    The choice depends on the number of photos alone. A single photo serves for both.
+    The choice depends on the number of photos alone, and on which are broken: those are left to
+    the training, which skips and counts them. A single photo serves for both.
+
+    Raises:
+        ContentError: none of them can be read.
     """
     order = torch.randperm(len(photos), generator=torch.Generator().manual_seed(0)).tolist()
     shuffled = [photos[index] for index in order]
-    held_out = min(number, max(1, len(photos) // 5))
-    return shuffled[-held_out:], shuffled[:-held_out] or shuffled
+    wanted = min(number, max(1, len(photos) // 5))
+    held_out = list(islice(filter(_is_readable, reversed(shuffled)), wanted))[::-1]
+    if not held_out:
+        raise ContentError(f"none of the {len(photos)} photos can be read, {shuffled[0]} for one")
+    taken = set(held_out)
+    return held_out, [photo for photo in shuffled if photo not in taken] or shuffled
+
+
+def _is_readable(photo: Path) -> bool:
+    try:
+        read_image(photo)
+    except ImageError:
+        return False
+    return True
 
 
 def read_crops(photos: Sequence[Path], crop_px: int) -> Tensor:
