@@ -27,11 +27,11 @@ import torch
 
 from edge_style.any_style import AnyStylizer, StyleEncoder
 from edge_style.errors import EdgeStyleError, UsageError
-from edge_style.images import Rgb, read_image, resize_to_cover, write_image
+from edge_style.images import Rgb, read_image, resize_short_side, resize_to_cover, write_image
 from edge_style.stylizer import Stylizer
 from edge_style_tools.subjects import Subject, open_subject
 from edge_style_training.contact_sheet import contact_sheet
-from edge_style_training.data import find_photos, resize_short_side, to_tensor
+from edge_style_training.data import find_photos, to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss
 from edge_style_training.vgg import LossNetwork, load_loss_network
 

@@ -24,9 +24,9 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor, nn
 
 from edge_style.errors import EdgeStyleError
-from edge_style.images import read_image
+from edge_style.images import read_image, resize_short_side
 from edge_style_training.config import TrainingConfig
-from edge_style_training.data import centre_crop, find_photos, resize_short_side, to_tensor
+from edge_style_training.data import centre_crop, find_photos, to_tensor
 from edge_style_training.losses import Objective
 from edge_style_training.muon import Muon
 from edge_style_training.networks import build_network

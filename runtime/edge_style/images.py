@@ -24,7 +24,7 @@ _PNG_MAX_SIDE_PX = 1_000_000
 # Colour, EXIF orientation applied, 16-bit samples kept, alpha dropped.
 _ORIENTED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 
-# A picture that cannot be decoded is our error to report, in one line.
+# What cannot be decoded or opened, pictures as well as cameras, is ours to report, in one line.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 

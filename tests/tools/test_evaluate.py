@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from edge_style.cli import main
-from edge_style.images import read_image, write_image
+from edge_style.images import read_image, resize_short_side, write_image
 from edge_style_tools import curves
 from edge_style_tools.curves import Curve, optimization_curve
 from edge_style_tools.scores import Evaluation, Score, Yardstick
 from edge_style_tools.sources import read_checkpoint
 from edge_style_tools.subjects import photo_itself
 from edge_style_training.checkpoint import load_checkpoint, save_checkpoint
-from edge_style_training.data import centre_crop, resize_short_side, to_tensor
+from edge_style_training.data import centre_crop, to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss
 from edge_style_training.vgg import LossNetwork, load_loss_network
 

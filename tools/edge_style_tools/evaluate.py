@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from edge_style.errors import ContentError, ImageError
-from edge_style.images import Rgb, read_image
+from edge_style.images import Rgb, read_image, resize_short_side
 from edge_style_tools.curves import Curve, optimization_curve
 from edge_style_tools.scores import Evaluation, Report, Score, Yardstick
 from edge_style_tools.subjects import Subject, photo_itself
 from edge_style_training.contact_sheet import contact_sheet
-from edge_style_training.data import centre_crop, find_photos, resize_short_side, to_tensor
+from edge_style_training.data import centre_crop, find_photos, to_tensor
 from edge_style_training.losses import PerceptualLoss
 from edge_style_training.paint import MIN_PAINTING_PX
 from edge_style_training.vgg import LossNetwork

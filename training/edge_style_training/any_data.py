@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from edge_style.errors import ContentError, ImageError
-from edge_style.images import Rgb, read_image
-from edge_style_training.data import resize_short_side
+from edge_style.images import Rgb, read_image, resize_short_side
 from edge_style_training.made_styles import made_style, made_texture
 
 # Shares of what a style is made of; the rest is the pool.

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor
 
-from edge_style.images import read_image
+from edge_style.images import read_image, resize_short_side
 from edge_style_training.any_data import StyleDataset
 from edge_style_training.config import TrainingConfig
-from edge_style_training.data import resize_short_side, to_tensor
+from edge_style_training.data import to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss, gram_matrix
 from edge_style_training.networks import build_network
 from edge_style_training.networks.any_style import (

@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from edge_style.errors import ContentError, ImageError
-from edge_style.images import IMAGE_SUFFIXES, read_image
+from edge_style.images import IMAGE_SUFFIXES, read_image, resize_short_side
 
 # Decoded photos that each loader worker keeps: enough for a few hundred of half a megabyte, so that
 # small folders are decoded once, while COCO streams.
@@ -48,15 +47,6 @@ def find_photos(folder: Path) -> list[Path]:
 def to_tensor(picture: NDArray[np.uint8]) -> Tensor:
     """RGB [H, W, 3] uint8 -> [3, H, W] float32, 0..255."""
     return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float()
-
-
-def resize_short_side(picture: NDArray[np.uint8], short_px: int) -> NDArray[np.uint8]:
-    """`picture` [H, W, 3] with its short side at `short_px`, its proportions kept."""
-    height, width = picture.shape[:2]
-    scale = short_px / min(height, width)
-    size = (max(short_px, round(width * scale)), max(short_px, round(height * scale)))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size, interpolation=interpolation), dtype=np.uint8)
 
 
 def centre_crop(picture: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:

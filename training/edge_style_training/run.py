@@ -18,11 +18,11 @@ from rich.progress import (
 )
 
 from edge_style.errors import ContentError, UsageError
-from edge_style.images import read_image
+from edge_style.images import read_image, resize_short_side
 from edge_style_training.base import find_base, predicted, settings_from
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint
 from edge_style_training.config import TrainingConfig
-from edge_style_training.data import find_photos, resize_short_side, to_tensor
+from edge_style_training.data import find_photos, to_tensor
 from edge_style_training.networks.any_style import STYLE_PX
 from edge_style_training.resuming import ensure_none
 from edge_style_training.trainer import Trainer

@@ -11,8 +11,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_style.sources.capture import quiet_opencv
-
 # Container and codec, as OpenCV takes them, that outputs may use.
 _WRITERS = ((".mp4", "mp4v"), (".mp4", "avc1"), (".avi", "MJPG"))
 _ENCODERS = ("libx264", "h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_vaapi", "libvpx-vp9")
@@ -51,7 +49,7 @@ def _is_built_in(information: str, name: str) -> bool:
 def _writes(suffix: str, code: str) -> bool:
     """Whether a clip written that way comes back with its frames."""
     frame = np.full((64, 64, 3), 128, np.uint8)
-    with tempfile.TemporaryDirectory() as folder, quiet_opencv():
+    with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / f"clip{suffix}")
         writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*code), 25, (64, 64))
         if not writer.isOpened():

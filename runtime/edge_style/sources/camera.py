@@ -9,7 +9,7 @@ import cv2
 
 from edge_style.errors import SourceError
 from edge_style.sources.base import Frame, Source
-from edge_style.sources.capture import Capture, quiet_opencv
+from edge_style.sources.capture import Capture
 
 _MJPG = cv2.VideoWriter.fourcc(*"MJPG")
 _WANTED_FPS = 30
@@ -31,14 +31,13 @@ class CameraSource(Source):
 
     def __init__(self, name: str, size_px: tuple[int, int] | None = None) -> None:
         self._name = name
-        with quiet_opencv():
-            self._capture = _open(name)
-            if not self._capture.is_open:
-                raise SourceError(f"no camera '{name}'{_cameras_there()}")
-            self._ask_for(size_px)
-            self._measured_fps = self._choose_format(size_px)
-            # Some drivers open a camera that is in use elsewhere and fail at the first frame.
-            first = self._capture.retrieve() if self._capture.grab() else None
+        self._capture = _open(name)
+        if not self._capture.is_open:
+            raise SourceError(f"no camera '{name}'{_cameras_there()}")
+        self._ask_for(size_px)
+        self._measured_fps = self._choose_format(size_px)
+        # Some drivers open a camera that is in use elsewhere and fail at the first frame.
+        first = self._capture.retrieve() if self._capture.grab() else None
         if first is None:
             self._capture.close()
             raise SourceError(f"camera '{name}' gives no pictures: is another program using it?")
@@ -95,8 +94,7 @@ class CameraSource(Source):
         start_s: float | None = None
         while True:
             # grab() waits for the camera, retrieve() decodes: only the second is our own time.
-            with quiet_opencv():
-                grabbed = self._capture.grab()
+            grabbed = self._capture.grab()
             captured_s = time.perf_counter()
             image = self._capture.retrieve() if grabbed else None
             if image is None:

@@ -2,8 +2,6 @@
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -14,18 +12,6 @@ _CLOSE_PATIENCE_S = 1.0
 
 # Read by OpenCV once, when FFmpeg first runs; AV_LOG_QUIET. A user's own setting wins.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-
-
-@contextmanager
-def quiet_opencv() -> Iterator[None]:
-    """Silence OpenCV's own log inside the block, and restore it after."""
-    logging = cv2.utils.logging
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(level)
 
 
 class Capture:

@@ -10,7 +10,7 @@ import cv2
 from edge_style.errors import SourceError
 from edge_style.images import resize
 from edge_style.sources.base import Frame, Source
-from edge_style.sources.capture import Capture, quiet_opencv
+from edge_style.sources.capture import Capture
 
 _NETWORK_TIMEOUT_MS = 10_000
 _DEFAULT_FPS = 25.0  # where a clip states none
@@ -127,8 +127,7 @@ def _open(name: str, shown_name: str) -> Capture:
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS),
     ]
-    with quiet_opencv():
-        capture = Capture(cv2.VideoCapture(name, cv2.CAP_FFMPEG, timeouts))
+    capture = Capture(cv2.VideoCapture(name, cv2.CAP_FFMPEG, timeouts))
     if not capture.is_open:
         if "://" in name:
             raise SourceError(f"cannot open the stream '{shown_name}': is its address right?")

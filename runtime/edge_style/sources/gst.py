@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_style.errors import MissingExtraError, SourceError
 from edge_style.sources.base import Frame, Image, Source
-from edge_style.sources.capture import Capture, quiet_opencv
+from edge_style.sources.capture import Capture
 
 _SINK = "edge_style_sink"
 _PATIENCE_S = 10.0
@@ -166,8 +166,7 @@ class _OpenCvGstSource(Source):
     def __init__(self, pipeline: str) -> None:
         self._name = f"gst:{pipeline}"
         text = f"{pipeline} ! videoconvert ! video/x-raw,format=BGR ! appsink max-buffers=1 drop=1"
-        with quiet_opencv():
-            self._capture = Capture(cv2.VideoCapture(text, cv2.CAP_GSTREAMER))
+        self._capture = Capture(cv2.VideoCapture(text, cv2.CAP_GSTREAMER))
         if not self._capture.is_open:
             raise SourceError(f"GStreamer does not take '{pipeline}', or it gives no pictures")
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
