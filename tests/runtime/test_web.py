@@ -364,7 +364,7 @@ def test_other_addresses_need_the_token() -> None:
         status, _, headers = ask(show, f"/?token={token}")
         assert (status, headers["Location"]) == (303, "/")
         assert "HttpOnly" in headers["Set-Cookie"]
-        assert "SameSite=Strict" in headers["Set-Cookie"]
+        assert "SameSite=Lax" in headers["Set-Cookie"]
         assert token not in headers["Set-Cookie"]
         cookie = headers["Set-Cookie"].split(";")[0]
         assert ask(show, "/state", Cookie=cookie)[0] == 200

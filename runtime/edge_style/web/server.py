@@ -4,6 +4,7 @@ import re
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from edge_style.errors import UsageError
@@ -83,6 +84,9 @@ class _Server(ThreadingHTTPServer):
             raise ValueError(f"{INDEX} has no content security policy")
         self.policy = f"{policy[1]}; frame-ancestors 'none'"
         super().__init__((HOST, port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A tab that was closed in the middle of a file is no error."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -22,6 +22,8 @@ INDEX = "index.html"
 # Folders whose files have their content or version in their names: what is there under another
 # name belongs to an older build.
 VERSIONED_FOLDERS = ("assets", "engine", "models", "thumbnails")
+# How a site's list of files begins in its worker: a JSON text as a JavaScript string.
+_SITE_MARK = json.dumps('{"version": "')[1:-1].encode()
 # Too large to fetch before anybody asks for them: the service worker keeps what is used.
 _KEPT_WHEN_USED = (".wasm.gz", ".onnx")
 
@@ -126,7 +128,7 @@ def write_site(site: Site, folder: Path) -> int:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not (folder / WORKER).is_file():
+        if any(folder.iterdir()) and not _is_site(folder):
             raise UsageError(
                 f"'{folder}' is not empty and holds no site of ours: name another folder"
             )
@@ -137,6 +139,12 @@ def write_site(site: Site, folder: Path) -> int:
     except OSError as error:
         raise SinkError(f"cannot write '{folder}': {error.strerror or error}") from error
     return written
+
+
+def _is_site(folder: Path) -> bool:
+    """Whether `write_site` wrote there before; others have service workers of that name too."""
+    worker = folder / WORKER
+    return worker.is_file() and _SITE_MARK in worker.read_bytes()
 
 
 def _write(target: Path, content: bytes) -> int:

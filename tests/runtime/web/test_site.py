@@ -213,6 +213,17 @@ def test_a_folder_of_other_things_is_left_alone(page: Path, tmp_path: Path) -> N
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
+def test_another_site_with_a_worker_is_left_alone(page: Path, tmp_path: Path) -> None:
+    files = {"sw.js": "self.skipWaiting()", "index.html": "mine", "assets/logo.png": "mine"}
+    (tmp_path / "www" / "assets").mkdir(parents=True)
+    for name, content in files.items():
+        (tmp_path / "www" / name).write_text(content)
+    with pytest.raises(UsageError, match="holds no site of ours"):
+        write_site(site_of(page, "negative.onnx"), tmp_path / "www")
+    for name, content in files.items():
+        assert (tmp_path / "www" / name).read_text() == content
+
+
 def test_a_page_that_is_not_built(
     cli: Callable[..., CliResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

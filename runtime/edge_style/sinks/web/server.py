@@ -214,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Put the token into a cookie, and out of the address bar."""
         self.send_response(HTTPStatus.SEE_OTHER)
         cookie = f"{self._cookie_name}={self.server.guard.cookie}"
-        self.send_header("Set-Cookie", f"{cookie}; HttpOnly; SameSite=Strict; Path=/")
+        self.send_header("Set-Cookie", f"{cookie}; HttpOnly; SameSite=Lax; Path=/")
         self.send_header("Location", "/")
         self._end_headers(0)
 
