@@ -3,6 +3,7 @@
 import base64
 import subprocess
 import sys
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,104 @@ def test_a_camera_that_is_lost(visit: Callable[..., Visit], url: str) -> None:
     visitor.wait("d.source === 'camera'")
     visitor.wait_for_frames(2)
     assert visitor.page.locator("#notice").is_hidden()
+
+
+def test_cameras_of_which_one_runs_at_a_time(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit("about:blank")
+    visitor.page.add_init_script(
+        "const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
+        "navigator.mediaDevices.getUserMedia = async (wanted) => {"
+        " if (window.isBroken || window.camera?.readyState === 'live')"
+        "  throw new DOMException('in use', 'NotReadableError');"
+        " const stream = await real(wanted);"
+        " window.camera = stream.getVideoTracks()[0];"
+        " return stream; };"
+    )
+    visitor.page.goto(url)
+    visitor.page.click("#start-camera")
+    visitor.wait("d.source === 'camera'")
+    visitor.wait_for_frames(2)
+    visitor.page.evaluate("window.first = camera")
+    choose = "document.getElementById('camera').dispatchEvent(new Event('change'))"
+    visitor.page.evaluate(choose)
+    visitor.wait("camera !== first && first.readyState === 'ended'")
+    visitor.wait_for_frames(3)
+    assert visitor.page.locator("#notice").is_hidden()
+    # Where the other one does not open either, the sample goes on and one can try again.
+    visitor.page.evaluate(f"window.isBroken = true; {choose}")
+    visitor.page.get_by_text("another program may be using it").wait_for()
+    visitor.wait("d.source === 'sample'")
+    visitor.page.evaluate("window.isBroken = false")
+    visitor.page.get_by_role("button", name="Try again").click()
+    visitor.wait("d.source === 'camera'")
+
+
+def test_full_screen_on_phones_that_have_none(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit("about:blank", viewport={"width": 390, "height": 844})
+    visitor.page.add_init_script(
+        "Object.defineProperty(document, 'fullscreenEnabled', {get: () => false})"
+    )
+    visitor.page.goto(url)
+    visitor.wait_for_frames(1)
+    leave = visitor.page.get_by_role("button", name="Leave full screen")
+    for is_left_by_key in (False, True):
+        assert not leave.is_visible()
+        visitor.page.click("#fullscreen")
+        box = visitor.page.locator("#stage").bounding_box()
+        assert (box["width"], box["height"]) == (390, 844)
+        visitor.page.keyboard.press("Escape") if is_left_by_key else leave.click()
+        assert visitor.page.locator("#stage").bounding_box()["height"] < 844
+
+
+def test_the_edge_follows_the_pointer_beside_bars(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit(url, viewport={"width": 1400, "height": 600})
+    visitor.choose("files", PHOTO)
+    visitor.wait("d.source === 'picture'")
+    visitor.settle()
+    visitor.page.keyboard.press("v")
+    box = visitor.page.locator("#picture").bounding_box()
+    shown = box["height"]  # the photo is a square
+    assert box["width"] > 1.5 * shown
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for share in (0.1, 0.5, 0.75):
+        visitor.page.mouse.click(middle[0] + (share - 0.5) * shown, middle[1])
+        found = int(visitor.page.locator("#edge").input_value())
+        assert found == pytest.approx(100 * share, abs=1)
+
+
+def test_a_clip_without_pictures_is_said(
+    visit: Callable[..., Visit], url: str, tmp_path: Path
+) -> None:
+    clip = tmp_path / "holiday.mp4"
+    with wave.open(str(clip), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16000))
+    visitor = visit(url)
+    visitor.wait_for_frames(1)
+    visitor.choose("files", clip)
+    visitor.page.get_by_text("This browser cannot play this clip").wait_for()
+    assert visitor.data("source") == "sample"
+    assert visitor.page.locator("video").count() == 0 or visitor.page.evaluate(
+        "[...document.querySelectorAll('video')].every((video) => video.videoWidth > 0)"
+    )
+
+
+def test_trying_a_style_again(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit("about:blank")
+    fails = [True]
+
+    def answer(route: Any) -> None:
+        route.fulfill(status=503) if fails else route.continue_()
+
+    visitor.page.context.route("**/models/*many*", answer)
+    visitor.page.goto(url + "&style=negative")
+    visitor.wait_for_frames(1)
+    visitor.page.keyboard.press("3")
+    visitor.page.get_by_text("This style cannot be used").wait_for()
+    assert visitor.data("style") == "negative"
+    fails.clear()
+    visitor.page.get_by_role("button", name="Try again").click()
+    visitor.wait("d.style?.startsWith('many')")
 
 
 def test_before_and_without_the_camera(visit: Callable[..., Visit], url: str) -> None:

@@ -112,6 +112,27 @@ def test_offline_after_the_first_visit(
     visitor.wait_for_frames(2)
 
 
+def test_what_lies_beside_the_site_is_the_hosts(
+    visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
+) -> None:
+    blog = tmp_path / SUB_PATH / "blog"
+    blog.mkdir()
+    (blog / "index.html").write_text("<title>a blog</title>")
+    (blog / "news.txt").write_text("old")
+    root = f"{host.origin}{SUB_PATH}/"
+    visitor = visit(f"{root}?backend=wasm")
+    visitor.wait("d.kept === 'true'")
+    read = f"fetch('{root}blog/news.txt', {{cache: 'reload'}}).then((one) => one.text())"
+    assert visitor.page.evaluate(read) == "old"
+    (blog / "news.txt").write_text("new")
+    assert visitor.page.evaluate(read) == "new"
+    visitor.page.goto(f"{root}blog/")
+    assert visitor.page.title() == "a blog"
+    visitor.page.goto(f"{root}index.html?backend=wasm")
+    visitor.wait_for_frames(1)
+    assert visitor.page.evaluate("crossOriginIsolated") is True
+
+
 def test_any_picture_is_a_style_offline_too(visit: Callable[..., Visit], tmp_path: Path) -> None:
     # Another precision than the styles have: what is kept for those is not what is kept for it.
     build(tmp_path / SUB_PATH, "negative16", "any")

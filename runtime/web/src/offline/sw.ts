@@ -23,6 +23,9 @@ const site = JSON.parse("@edge-style-site@") as Site;
 const prefix = `edge-style ${self.registration.scope} `;
 const cacheName = prefix + site.version;
 
+/** Folders of what is too large to fetch before anybody asks for it, and of what is versioned. */
+const KEPT_WHEN_USED = /^(assets|engine|models|thumbnails)\//;
+
 const ISOLATION: readonly (readonly [string, string])[] = [
   ["Cross-Origin-Opener-Policy", "same-origin"],
   ["Cross-Origin-Embedder-Policy", "require-corp"],
@@ -61,17 +64,29 @@ self.addEventListener("message", (event) => {
 
 self.addEventListener("fetch", (event) => {
   const { request } = event;
-  if (request.method !== "GET" || !request.url.startsWith(self.registration.scope)) return;
-  event.respondWith(answer(request));
+  if (request.method === "GET" && isOfThisSite(request)) event.respondWith(answer(event));
 });
 
-async function answer(request: Request): Promise<Response> {
+/** Whether this site answers: other pages and files of the same host may lie beside it. */
+function isOfThisSite({ url, mode }: Request): boolean {
+  const { scope } = self.registration;
+  if (!url.startsWith(scope)) return false;
+  const [file = ""] = url.slice(scope.length).split(/[?#]/);
+  if (mode === "navigate") return file === "" || file === "index.html";
+  return file in site.files || KEPT_WHEN_USED.test(file);
+}
+
+async function answer(event: FetchEvent): Promise<Response> {
+  const { request } = event;
   const cache = await caches.open(cacheName);
   const key = request.mode === "navigate" ? self.registration.scope : request.url;
   const kept = await cache.match(key, { ignoreVary: true });
   if (kept) return isolated(kept);
   const response = await fetch(request);
-  if (response.status === 200 && response.type === "basic") await cache.put(key, response.clone());
+  if (response.status === 200 && response.type === "basic") {
+    // Nobody waits for it, and where there is no room for it the page works all the same.
+    event.waitUntil(cache.put(key, response.clone()).catch(() => undefined));
+  }
   return isolated(response);
 }
 

@@ -10,7 +10,7 @@ import { Controls } from "./controls.ts";
 import { element } from "./dom.ts";
 import { figuresText } from "./figures.ts";
 import { FileDesk } from "./file-desk.ts";
-import { toggleFullScreen } from "./full-screen.ts";
+import { toggleFullScreen, watchFullScreen } from "./full-screen.ts";
 import { Gallery } from "./gallery.ts";
 import { Keeper } from "./keeper.ts";
 import { Notice } from "./notice.ts";
@@ -124,6 +124,7 @@ export class App {
       this.#player.setSide(side.value === "auto" ? null : Number(side.value));
       this.#stage.dataset.settled = String(this.#player.isSettled);
     });
+    watchFullScreen(this.#stage);
     watchTouch(this.#canvas, {
       isSplit: () => this.#wishes.view.isSplit,
       onSwipe: (direction) => {
@@ -246,13 +247,15 @@ export class App {
   }
 
   #styleFailed(id: string, reason: string): void {
-    if (this.#styles[this.#wishes.style]?.id !== id) return;
+    const failed = this.#wishes.style;
+    if (this.#styles[failed]?.id !== id) return;
     const before = this.#styles.findIndex((style) => style.id === this.#ready?.id);
     this.#notice.trouble(`This style cannot be used: ${reason}`, [
       {
         label: "Try again",
         run: () => {
-          this.#requestStyle();
+          if (this.#wishes.style === failed) this.#requestStyle();
+          else this.#obey({ name: "style", number: failed });
         },
       },
     ]);

@@ -42,12 +42,17 @@ export class Keeper {
 
   #begin(): void {
     const { canvas, notice, onRecording } = this.#options;
+    let recorder: Recorder;
     try {
-      this.#recorder = new Recorder(canvas);
+      recorder = new Recorder(canvas);
     } catch {
       notice.trouble("This browser cannot record pages. Snapshots work.");
       return;
     }
+    this.#recorder = recorder;
+    void recorder.ended.then(() => {
+      if (this.#recorder === recorder) void this.#end(recorder);
+    });
     notice.say("Recording");
     onRecording(true);
   }

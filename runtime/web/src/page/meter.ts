@@ -45,6 +45,6 @@ export class Meter {
 
 /** The middle one of some numbers; null of none. */
 export function median(values: readonly number[]): number | null {
-  const sorted = values.toSorted((one, other) => one - other);
+  const sorted = [...values].sort((one, other) => one - other);
   return sorted[Math.floor(sorted.length / 2)] ?? null;
 }

@@ -19,7 +19,11 @@ export async function keepOffline(isKept: boolean, notice: Notice): Promise<bool
   if (!workers) return true;
   if (!isKept) {
     // Another site may have been served at this address before.
-    await (await workers.getRegistration())?.unregister();
+    try {
+      await (await workers.getRegistration())?.unregister();
+    } catch {
+      // Where storage is blocked there is none.
+    }
     return true;
   }
   let registration;
@@ -54,8 +58,20 @@ export async function keepFiles(urls: readonly string[]): Promise<boolean> {
       if (!response.ok) return false; // a host that is being brought up to date
       await response.arrayBuffer();
     }
+    return await areKept(urls);
   } catch {
     return false;
+  }
+}
+
+/** Whether the service worker, which nobody waits for, has put them away. */
+async function areKept(urls: readonly string[]): Promise<boolean> {
+  const untilMs = performance.now() + PATIENCE_MS;
+  for (const url of urls) {
+    while (!(await caches.match(url, { ignoreVary: true }))) {
+      if (performance.now() > untilMs) return false;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
   return true;
 }

@@ -94,7 +94,7 @@ export class Player {
     this.#pump();
   }
 
-  /** Ask for a style; the one before goes on until it is there. */
+  /** Ask for a style; what is shown stays until it is there. */
   requestStyle(style: StyleRequest): void {
     this.#send({ kind: "style", style });
   }
@@ -123,7 +123,12 @@ export class Player {
       canvas.width = target.width;
       canvas.height = target.height;
     }
-    this.#context.drawImage(picture, 0, 0, target.width, target.height);
+    // A recording's frames stay as large as the first: others are fitted in.
+    const scale = Math.min(target.width / size.width, target.height / size.height);
+    const [width, height] = [size.width * scale, size.height * scale];
+    const [left, top] = [(target.width - width) / 2, (target.height - height) / 2];
+    if (left > 0 || top > 0) this.#context.fillRect(0, 0, target.width, target.height);
+    this.#context.drawImage(picture, left, top, width, height);
     picture.close();
     this.#isBusy = false;
     this.#hasPicture = true;

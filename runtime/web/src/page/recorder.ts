@@ -19,6 +19,8 @@ export class Recorder {
   readonly #recorder: MediaRecorder;
   readonly #suffix: string;
   readonly #parts: Blob[] = [];
+  /** Settled when nothing more is recorded: it was ended, or the browser's encoder gave up. */
+  readonly ended: Promise<void>;
 
   /** Start recording. @throws Error the browser cannot. */
   constructor(canvas: HTMLCanvasElement) {
@@ -35,13 +37,7 @@ export class Recorder {
     this.#recorder.addEventListener("dataavailable", ({ data }) => {
       if (data.size > 0) this.#parts.push(data);
     });
-    // In pieces: a tab that is closed loses the last one only, and memory is not asked for at once.
-    this.#recorder.start(1000);
-  }
-
-  /** End it. @throws Error nothing was recorded. */
-  async stop(): Promise<Recording> {
-    await new Promise<void>((resolve) => {
+    this.ended = new Promise((resolve) => {
       this.#recorder.addEventListener(
         "stop",
         () => {
@@ -49,8 +45,15 @@ export class Recorder {
         },
         { once: true },
       );
-      this.#recorder.stop();
     });
+    // In pieces: a tab that is closed loses the last one only, and memory is not asked for at once.
+    this.#recorder.start(1000);
+  }
+
+  /** End it. @throws Error nothing was recorded. */
+  async stop(): Promise<Recording> {
+    if (this.#recorder.state !== "inactive") this.#recorder.stop();
+    await this.ended;
     for (const track of this.#recorder.stream.getTracks()) track.stop();
     if (this.#parts.length === 0) throw new Error("nothing was recorded");
     return { blob: new Blob(this.#parts, { type: this.#recorder.mimeType }), suffix: this.#suffix };

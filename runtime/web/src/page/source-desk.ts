@@ -23,6 +23,7 @@ export class SourceDesk {
   #asked = 0;
   /** Which opening gave the source that is shown; it goes on until another one is there. */
   #shown = 0;
+  #source: Source | null = null;
 
   constructor(options: SourceDeskOptions) {
     this.#options = options;
@@ -47,14 +48,33 @@ export class SourceDesk {
 
   /** @param id of a camera; empty for the one that faces the visitor. */
   async openCamera(id = ""): Promise<void> {
-    const opened = await this.#open(
-      (onFrame) =>
+    const retry = (): void => void this.openCamera(id);
+    const former = { isClosed: false };
+    const opened = await this.#open(async (onFrame) => {
+      const open = (): Promise<CameraSource> =>
         CameraSource.open(id, onFrame, () => {
           this.#cameraIsLost(id);
-        }),
-      () => void this.openCamera(id),
-    );
-    if (opened instanceof CameraSource) await this.#fillCameras(opened.id);
+        });
+      try {
+        return await open();
+      } catch (error) {
+        const before = this.#source;
+        const isBusy = error instanceof SourceError && error.code === "camera-busy";
+        if (!isBusy || !(before instanceof CameraSource)) throw error;
+        // Many phones run one camera at a time.
+        before.close();
+        former.isClosed = true;
+        return open();
+      }
+    }, retry);
+    if (opened instanceof CameraSource) {
+      await this.#fillCameras(opened.id);
+    } else if (former.isClosed) {
+      await this.openSample();
+      this.#refuse(new SourceError("camera-busy"), retry);
+    } else if (this.#source instanceof CameraSource) {
+      this.#cameras.value = this.#source.id;
+    }
   }
 
   async openPicture(file: File): Promise<void> {
@@ -87,6 +107,7 @@ export class SourceDesk {
       return null;
     }
     this.#shown = turn;
+    this.#source = source;
     this.#options.notice.clear("source");
     this.#options.onOpened(source);
     return source;

@@ -10,11 +10,14 @@ export interface Touch {
   readonly onDrag: (share: number) => void;
 }
 
-export function watchTouch(picture: HTMLElement, touch: Touch): void {
+export function watchTouch(picture: HTMLCanvasElement, touch: Touch): void {
   let start: { readonly x: number; readonly y: number } | null = null;
   const drag = (event: PointerEvent): void => {
-    const { left, width } = picture.getBoundingClientRect();
-    if (width > 0) touch.onDrag(Math.min(1, Math.max(0, (event.clientX - left) / width)));
+    // Bars beside the picture belong to the element.
+    const { left, width, height } = picture.getBoundingClientRect();
+    const shown = picture.width * Math.min(width / picture.width, height / picture.height);
+    const share = (event.clientX - left - (width - shown) / 2) / shown;
+    if (shown > 0) touch.onDrag(Math.min(1, Math.max(0, share)));
   };
   picture.addEventListener("pointerdown", (event) => {
     start = { x: event.clientX, y: event.clientY };

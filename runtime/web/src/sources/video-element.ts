@@ -2,6 +2,8 @@
 
 import type { OnFrame } from "./source.ts";
 
+const PATIENCE_MS = 10_000;
+
 /** A video element that plays out of sight; some browsers stop one that is not in the page. */
 export function hiddenVideo(): HTMLVideoElement {
   const video = document.createElement("video");
@@ -53,24 +55,25 @@ export async function grabFrame(video: HTMLVideoElement): Promise<VideoFrame | I
   return createImageBitmap(video);
 }
 
-/** Wait until the first frame is there. Rejects if the element cannot play it. */
+/** Wait until the first frame is there. Rejects if there is none, or none comes. */
 export async function startPlaying(video: HTMLVideoElement): Promise<void> {
-  await video.play();
-  if (video.videoWidth > 0) return;
-  await new Promise<void>((resolve, reject) => {
-    video.addEventListener(
-      "loadeddata",
-      () => {
-        resolve();
-      },
-      { once: true },
-    );
-    video.addEventListener(
-      "error",
-      () => {
-        reject(new Error("no frames"));
-      },
-      { once: true },
-    );
+  const loaded = new Promise<boolean>((resolve) => {
+    for (const [event, isThere] of [
+      ["loadeddata", true],
+      ["error", false],
+    ] as const) {
+      video.addEventListener(
+        event,
+        () => {
+          resolve(isThere);
+        },
+        { once: true },
+      );
+    }
+    setTimeout(resolve, PATIENCE_MS, false);
   });
+  await video.play();
+  // What is there and has no size is sound alone, or a codec that this browser lacks.
+  const isThere = video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA || (await loaded);
+  if (!isThere || video.videoWidth === 0) throw new Error("no frames");
 }
