@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from edge_style.cli_common import split_models
+
 DEFAULT_PORT = 8321
 
 ModelsOption = Annotated[
@@ -44,7 +46,7 @@ def web(
         return
     from edge_style.web import WebServer, assemble, choose_models
 
-    site = assemble(choose_models(_split(model)), offline=False)
+    site = assemble(choose_models(split_models(model) if model is not None else []), offline=False)
     with WebServer(site, port) as server:
         typer.echo(f"{server.url} shows {_count(site.styles)}; Ctrl-C ends it", err=True)
         if open_browser:
@@ -67,7 +69,7 @@ def build(
     """
     from edge_style.web import assemble, choose_models, write_site
 
-    site = assemble(choose_models(_split(model)), offline=True)
+    site = assemble(choose_models(split_models(model) if model is not None else []), offline=True)
     size_bytes = write_site(site, folder)
     if json_output:
         report: dict[str, Any] = {
@@ -80,18 +82,6 @@ def build(
     else:
         what = f"{_count(site.styles)}, {len(site.files)} files, {size_bytes / 1e6:.1f} MB"
         typer.echo(f"wrote {folder}: {what}", err=True)
-
-
-def _split(text: str | None) -> list[str]:
-    """`a,b` as typed after --model, each once; empty for none."""
-    from edge_style.errors import UsageError
-
-    if text is None:
-        return []
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise UsageError(f"expected --model NAME or NAME,NAME, got '{text}'")
-    return list(dict.fromkeys(names))
 
 
 def _count(styles: int) -> str:

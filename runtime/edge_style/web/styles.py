@@ -2,12 +2,12 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_style.catalog import MODEL_SUFFIX, encoder_files, list_models, resolve
+from edge_style.catalog import MODEL_SUFFIX, CatalogEntry, encoder_files, list_models, resolve
 from edge_style.contract import ModelSpec, Precision
 from edge_style.errors import ModelError, ModelNotFoundError, UsageError
 from edge_style.images import Rgb, resize, resize_to_cover, write_image
@@ -61,16 +61,9 @@ def choose_models(names: Sequence[str]) -> list[StyleModel]:
     entries = list_models()
     alone = {entry.name.removesuffix(".int8") for entry in entries}
     for entry in entries:
-        spec = entry.spec
-        if not names and (spec is None or spec.role == "encoder"):
-            continue
-        if not names and spec is not None and spec.code_length and not _encoders(entry.path, spec):
-            continue
-        # All of its styles would be shown twice.
-        if not names and spec is not None and spec.styles and set(spec.styles) <= alone:
-            continue
-        style = entry.name.removesuffix(".int8")
-        installed.setdefault(style, []).append(entry.path)
+        if names or _goes_without_saying(entry, alone):
+            style = entry.name.removesuffix(".int8")
+            installed.setdefault(style, []).append(entry.path)
     if not names and not installed:
         raise ModelNotFoundError("no styles are installed: give --model, or export one first")
     chosen = [(name, installed.get(name) or [resolve(name, "cpu")]) for name in names]
@@ -90,6 +83,17 @@ def choose_models(names: Sequence[str]) -> list[StyleModel]:
             f"STYLE,{for_any[0]}"
         )
     return list(models.values())
+
+
+def _goes_without_saying(entry: CatalogEntry, alone: Set[str]) -> bool:
+    """Whether the page shows a model that nobody named; `alone`: names of all there are."""
+    spec = entry.spec
+    if spec is None or spec.role == "encoder":
+        return False
+    if spec.code_length:
+        return bool(_encoders(entry.path, spec))
+    # What paints nothing but styles that are there alone would show them twice.
+    return not spec.styles or not set(spec.styles) <= alone
 
 
 def _free_name(name: str, taken: Iterable[str]) -> str:
