@@ -15,7 +15,7 @@ ModelsOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        show_default="all that are installed",
+        show_default="all that are installed, each style once",
         help="Styles or .onnx files for the page, separated by commas.",
     ),
 ]
