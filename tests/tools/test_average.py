@@ -1,0 +1,55 @@
+"""`tools/average.py`: the mean of the weights of several trainings."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_style_training.networks import build_network
+
+SCRIPT = Path(__file__).parents[2] / "tools" / "average.py"
+NETWORK = {"width": 8, "blocks": 1}
+
+
+def trained(path: Path, seed: int, **network: int) -> Checkpoint:
+    torch.manual_seed(seed)
+    settings = {**NETWORK, **network}
+    weights = build_network("lean", settings).state_dict()
+    made = Checkpoint("lean", weights, settings, name=path.stem, step=seed, scores={"total": 1.0})
+    save_checkpoint(made, path)
+    return made
+
+
+def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_weights_are_the_mean_and_scores_are_gone(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.pth" for number in (1, 2)]
+    one, other = (trained(path, number) for number, path in enumerate(paths, 1))
+    done = run(*paths, "--output", tmp_path / "mean.pth")
+    assert done.returncode == 0, done.stderr
+    mean = load_checkpoint(tmp_path / "mean.pth")
+    assert (mean.name, mean.step, mean.scores) == ("2", 2, {})
+    for name, weight in mean.weights.items():
+        expected = (one.weights[name].float() + other.weights[name].float()) / 2
+        torch.testing.assert_close(weight.float(), expected)
+    frame = torch.rand(1, 3, 48, 48) * 255
+    assert mean.build()(frame).shape[:2] == (1, 3)
+
+
+def test_networks_that_differ_have_no_mean(tmp_path: Path) -> None:
+    trained(tmp_path / "a.pth", 1)
+    trained(tmp_path / "b.pth", 2, width=16)
+    done = run(tmp_path / "a.pth", tmp_path / "b.pth", "--output", tmp_path / "mean.pth")
+    assert (done.returncode, done.stderr) == (2, "error: 'a' and 'b' are of different networks\n")
+    assert not (tmp_path / "mean.pth").exists()
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    done = run(tmp_path / "missing.pth", "--output", tmp_path / "mean.pth")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
