@@ -14,6 +14,8 @@ from edge_style.sources.capture import Capture
 
 _NETWORK_TIMEOUT_MS = 10_000
 _DEFAULT_FPS = 25.0  # where a clip states none
+# Pixels are never longer than this for their width; a file that says so is damaged, or hostile.
+_MOST_STRETCHED = 4.0
 # Of other containers OpenCV reports duration times frame rate.
 _COUNTING = (".mp4", ".mov", ".m4v", ".avi")
 
@@ -49,7 +51,8 @@ class ClipSource(Source):
         """What a frame measures when it is shown: pixels of DV, DVDs and AVCHD are wide or high."""
         get = self._capture.get
         across, down = get(cv2.CAP_PROP_SAR_NUM), get(cv2.CAP_PROP_SAR_DEN)
-        if across > 0 and down > 0 and across != down:
+        is_likely = down > 0 and 1 / _MOST_STRETCHED <= across / down <= _MOST_STRETCHED
+        if is_likely and across != down:
             if get(cv2.CAP_PROP_ORIENTATION_META) % 180:  # OpenCV has turned it
                 across, down = down, across
             width = max(1, round(width * across / down))

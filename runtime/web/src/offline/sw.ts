@@ -73,7 +73,7 @@ function isOfThisSite({ url, mode }: Request): boolean {
   if (!url.startsWith(scope)) return false;
   const [file = ""] = url.slice(scope.length).split(/[?#]/);
   if (mode === "navigate") return file === "" || file === "index.html";
-  return file in site.files || KEPT_WHEN_USED.test(file);
+  return Object.hasOwn(site.files, file) || KEPT_WHEN_USED.test(file);
 }
 
 async function answer(event: FetchEvent): Promise<Response> {

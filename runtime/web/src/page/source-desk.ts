@@ -50,7 +50,7 @@ export class SourceDesk {
   async openCamera(id = ""): Promise<void> {
     const retry = (): void => void this.openCamera(id);
     const former = { isClosed: false };
-    const opened = await this.#open(async (onFrame) => {
+    const opening = this.#open(async (onFrame) => {
       const open = (): Promise<CameraSource> =>
         CameraSource.open(id, onFrame, () => {
           this.#cameraIsLost(id);
@@ -67,6 +67,9 @@ export class SourceDesk {
         return open();
       }
     }, retry);
+    const turn = this.#asked;
+    const opened = await opening;
+    if (turn !== this.#asked) return; // something else has been asked for meanwhile
     if (opened instanceof CameraSource) {
       await this.#fillCameras(opened.id);
     } else if (former.isClosed) {
