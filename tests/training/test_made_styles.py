@@ -12,6 +12,7 @@ from edge_style_training.made_styles import (
     brushed,
     cut_out,
     hatched,
+    inlaid,
     made_style,
     made_texture,
     tiled,
@@ -20,7 +21,7 @@ from edge_style_training.made_styles import (
 from .conftest import textured
 
 SIDE_PX = 96
-TECHNIQUES = [brushed, tiled, cut_out, hatched, made_style]
+TECHNIQUES = [brushed, tiled, inlaid, cut_out, hatched, made_style]
 
 
 def draws(number: int) -> list[random.Random]:
@@ -84,6 +85,20 @@ def test_strokes_follow_forms() -> None:
         across, down = (cv2.Sobel(grey, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
         shares.append(float(np.square(across).sum() / np.square(down).sum()))
     assert np.median(shares) < 0.7, shares
+
+
+def test_stones_of_few_kinds_lie_in_mortar() -> None:
+    """A black and white photo: its stones are nearly its two colours, what is between them not."""
+    photo = np.full((SIDE_PX, SIDE_PX, 3), 235, np.uint8)
+    photo[SIDE_PX // 2 :] = 20
+    for draw in draws(24):
+        light, dark = np.split(inlaid(photo, draw).astype(float), 2)
+        between = [
+            ((half.mean(axis=2) > 45) & (half.mean(axis=2) < 190)).mean() for half in (light, dark)
+        ]
+        assert np.mean(between) > 0.05, "mortar is to be seen"
+        # Chance may take both kinds from one half: then the halves are alike, but never reversed.
+        assert light.mean() > dark.mean() - 15
 
 
 def test_textures_have_any_side() -> None:

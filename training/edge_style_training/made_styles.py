@@ -5,7 +5,7 @@ them, each with sizes, angles and colours of its own: what a network should lear
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -15,13 +15,14 @@ from edge_style.images import Rgb
 
 # Directions of paint are read off a photo without its details, in shares of its side.
 _FORMS = 1 / 20
+_FRAME_PX = 16
 _SHIFT = 4  # of cv2's fixed point coordinates, in bits
 
 
 def made_style(photo: Rgb, draw: random.Random) -> Rgb:
-    """`photo` [S, S, 3] as some technique would have it: brush, mosaic, cut paper or pen."""
-    techniques: list[Callable[[Rgb, random.Random], Rgb]] = [brushed, tiled, cut_out, hatched]
-    return draw.choices(techniques, weights=[5, 2, 3, 1])[0](photo, draw)
+    """`photo` [S, S, 3] as some technique would have it: brush, tiles, stones, cut paper or pen."""
+    techniques = [brushed, tiled, inlaid, cut_out, hatched]
+    return draw.choices(techniques, weights=[5, 2, 2, 3, 1])[0](photo, draw)
 
 
 def made_texture(side_px: int, draw: random.Random) -> Rgb:
@@ -85,31 +86,46 @@ def tiled(photo: Rgb, draw: random.Random) -> Rgb:
     rows = np.arange(size / 2, side + size, size)
     points = np.stack(np.meshgrid(rows, rows), axis=2).reshape(-1, 2)
     points += random_.normal(0, size * draw.choice([0.02, 0.15, 0.35]), points.shape)
-    places = np.clip(np.rint(points), 0, side - 1).astype(np.int64)
-    free = np.ones((side, side), np.uint8)
-    free[places[:, 1], places[:, 0]] = 0
-    _, labels = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, cv2.DIST_MASK_5)
-    flat = labels.reshape(-1)
-    counts = np.maximum(np.bincount(flat), 1)
-    colours = np.stack(
-        [
-            np.bincount(flat, photo[..., c].reshape(-1).astype(np.float64)) / counts
-            for c in range(3)
-        ],
-        axis=1,
-    )
+    labels = _nearest(points, side)
+    colours = _mean_colours(photo, labels)
     colours += random_.normal(0, draw.choice([3, 12, 25]), colours.shape)
     picture = np.asarray(np.clip(colours, 0, 255)[labels], np.float32)
     mortar = draw.choice([0, 1, 2, 3])
     if mortar:
-        seam = cv2.morphologyEx(
-            labels.astype(np.float32), cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)
-        )
-        seam = cv2.dilate((seam > 0).astype(np.float32), np.ones((mortar, mortar), np.uint8))
-        seam = cv2.GaussianBlur(seam, (0, 0), 0.6)[..., None]
+        seam = _seams(labels, mortar)[..., None]
         tone = draw.choice([15.0, 60.0, 235.0])
         picture = picture * (1 - seam) + tone * seam
     return np.asarray(np.rint(picture), np.uint8)
+
+
+def inlaid(photo: Rgb, draw: random.Random) -> Rgb:
+    """A floor of stones in bent rows: few kinds of stone, each grained, in mortar of earth."""
+    side = photo.shape[0]
+    random_ = np.random.default_rng(draw.getrandbits(32))
+    size = draw.choice([7.0, 10.0, 14.0, 20.0])
+    number = round(2 * side / size)
+    along = np.cumsum(random_.uniform(0.7, 1.3, (number, number)) * size, axis=1)
+    along -= along.mean(axis=1, keepdims=True)
+    across = (np.arange(number) - number / 2)[:, None] * size
+    across = across + random_.normal(0, size * 0.08, along.shape)
+    across = across + along**2 * draw.uniform(-0.5, 0.5) / side
+    angle = draw.uniform(0, np.pi)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    points = np.stack([along, across], axis=2).reshape(-1, 2) @ turn + side / 2
+    labels = _nearest(points, side)
+    colours = _mean_colours(photo, labels)
+    kinds = random_.choice(np.unique(labels), draw.choice([2, 3, 5]))
+    stones = colours[kinds]
+    nearest = ((colours[:, None] - stones) ** 2).sum(axis=2).argmin(axis=1)
+    # Stones of a kind differ in tone more than in colour.
+    tones = random_.normal(0, draw.uniform(6, 20), (len(colours), 1))
+    colours = stones[nearest] + tones + random_.normal(0, 4, colours.shape)
+    picture = colours[labels]
+    picture += _noise(side, 2, 1, 0.0, random_)[..., None] * draw.uniform(3, 10)
+    earth = np.array([1.0, 0.88, 0.74]) * draw.uniform(40, 150)
+    mortar = earth + random_.normal(0, 12, (side, side, 1))
+    seam = _seams(labels, 2 if size < 10 else draw.choice([2, 3]))[..., None]
+    return np.asarray(np.rint(np.clip(picture * (1 - seam) + mortar * seam, 0, 255)), np.uint8)
 
 
 def cut_out(photo: Rgb, draw: random.Random) -> Rgb:
@@ -199,6 +215,34 @@ def _put(
         cv2.circle(canvas, centre, half, colour, cv2.FILLED, cv2.LINE_AA)
         if outline:
             cv2.circle(canvas, centre, half, ink, outline, cv2.LINE_AA)
+
+
+def _nearest(points: NDArray[np.float64], side: int) -> NDArray[np.int32]:
+    """Which of `points` (x, y) is nearest to each pixel: numbers from 1, [S, S]."""
+    # What lies outside is drawn to a frame's edge: the frame is wider than the picture.
+    whole = side + 2 * _FRAME_PX
+    places = np.clip(np.rint(points) + _FRAME_PX, 0, whole - 1).astype(np.int64)
+    free = np.ones((whole, whole), np.uint8)
+    free[places[:, 1], places[:, 0]] = 0
+    labels = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, cv2.DIST_MASK_5)[1]
+    return np.asarray(labels[_FRAME_PX:-_FRAME_PX, _FRAME_PX:-_FRAME_PX], np.int32)
+
+
+def _mean_colours(photo: Rgb, labels: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The mean of `photo` under each of `labels`, [1 + the largest, 3]."""
+    flat = labels.reshape(-1)
+    counts = np.maximum(np.bincount(flat), 1)
+    sums = [np.bincount(flat, photo[..., c].reshape(-1).astype(np.float64)) for c in range(3)]
+    return np.stack(sums, axis=1) / counts[:, None]
+
+
+def _seams(labels: NDArray[np.int32], width_px: int) -> NDArray[np.float32]:
+    """Where one label ends and another begins, softly, shares [S, S]."""
+    seam = cv2.morphologyEx(
+        labels.astype(np.float32), cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)
+    )
+    seam = cv2.dilate((seam > 0).astype(np.float32), np.ones((width_px, width_px), np.uint8))
+    return np.asarray(cv2.GaussianBlur(seam, (0, 0), 0.6), np.float32)
 
 
 def _fixed_point(place: NDArray[np.float64]) -> tuple[int, int]:
