@@ -16,6 +16,7 @@ from edge_style.images import ensure_min_side, resize_to_cover
 from edge_style.onnx_file import file_sha256
 from edge_style.providers import AUTO, Provider, candidates
 from edge_style.session import Session
+from edge_style.stages import StagedStylizer
 from edge_style.waiting import told_while
 
 Frame: TypeAlias = npt.NDArray[np.uint8]
@@ -25,7 +26,7 @@ _TRIAL_SIDE_PX = 64
 _USUAL_SIZE_PX = (640, 480)
 
 
-class Stylizer:
+class Stylizer(StagedStylizer):
     """A style-transfer network, ready to run. Frames are uint8 [H, W, 3], RGB, 0..255.
 
     `stylizer(frame)` does it all. Code that times its stages calls the three steps itself:

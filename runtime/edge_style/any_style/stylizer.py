@@ -12,6 +12,7 @@ from edge_style.any_style.pictures import FRAME, StyleMix, parse_styles, read_pi
 from edge_style.contract import ModelSpec, Precision
 from edge_style.errors import UsageError
 from edge_style.images import Rgb
+from edge_style.stages import StagedStylizer
 from edge_style.stylizer import Stylizer
 
 # The photo's own code is looked up anew after so many frames, and approached in small steps, or the
@@ -28,14 +29,13 @@ class _Prepared:
     frame: Rgb
 
 
-class AnyStylizer:
+class AnyStylizer(StagedStylizer):
     """What `Stylizer` is, for a network that takes any picture: its styles are pictures.
 
     Weights over the styles may sum up to less than 1: the rest is the frame's own style, so that a
     strength is a share of all weights.
 
     Attributes:
-        styles: names of the pictures, in the order of the weights.
         provider: where it runs.
         takes_strength: weights say how strong the effect is, nothing need be mixed afterwards.
         files: those that it depends on, beside its own: encoder and pictures.
@@ -73,9 +73,9 @@ class AnyStylizer:
         self._is_live = is_live
         self.provider = stylizer.provider
         self.frame_style = FRAME if is_live else ""
-        self.styles: tuple[str, ...] = (*(mix.name for mix in mixes), *[FRAME] * is_live)
-        codes = np.zeros((len(self.styles), encoder.length), np.float32)
-        shares = np.ones(len(self.styles), np.float32)
+        self._styles: tuple[str, ...] = (*(mix.name for mix in mixes), *[FRAME] * is_live)
+        codes = np.zeros((len(self._styles), encoder.length), np.float32)
+        shares = np.ones(len(self._styles), np.float32)
         for number, mix in enumerate(mixes):
             for picture in mix.pictures:
                 codes[number] += picture.share * encoder(read_picture(picture))
@@ -113,6 +113,11 @@ class AnyStylizer:
     def title(self) -> str:
         """The first style's name."""
         return self.styles[0]
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of the pictures, in the order of the weights."""
+        return self._styles
 
     @property
     def spec(self) -> ModelSpec:

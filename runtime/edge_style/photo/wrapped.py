@@ -7,9 +7,10 @@ from typing import Any
 from edge_style.images import Rgb, ensure_min_side, resize_to_cover
 from edge_style.photo import NO_PAINTING
 from edge_style.photo.look import Look, LookChoice
+from edge_style.stages import StagedStylizer
 
 
-class NoPainting:
+class NoPainting(StagedStylizer):
     """In a stylizer's place where a look is all that is wanted: frames stay as they are.
 
     Attributes:

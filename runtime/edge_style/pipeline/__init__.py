@@ -17,8 +17,8 @@ both slots, which ends both threads. `run_pipeline` raises the first error.
 from edge_style.pipeline.options import PipelineOptions, Result
 from edge_style.pipeline.rate import RateController, ScaledStylizer, size_steps
 from edge_style.pipeline.run import run_pipeline
-from edge_style.pipeline.stages import PlainStylizer, StagedStylizer, list_styles
 from edge_style.pipeline.steady import Steadier
+from edge_style.stages import PlainStylizer, StagedStylizer, list_styles
 
 __all__ = [
     "PipelineOptions",

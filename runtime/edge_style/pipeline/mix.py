@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from edge_style.controls import Controls
-from edge_style.pipeline.stages import Image
+from edge_style.stages import Image
 
 _EDGE_PX = 2
 

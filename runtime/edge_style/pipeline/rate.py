@@ -4,14 +4,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
 
 from edge_style.contract import MIN_SIDE_PX
 from edge_style.images import resize_to_cover
-from edge_style.pipeline.stages import AdoptingStylizer, Image, StagedStylizer
+from edge_style.stages import Image, StagedStylizer
 
 # Shares of the full width; each has about three quarters of the pixels of the one above.
 _SHARES = (1.0, 0.875, 0.75, 0.65, 0.56, 0.48, 0.42, 0.36, 0.3, 0.25)
@@ -155,7 +155,7 @@ class _Scaled:
     frame: Image
 
 
-class ScaledStylizer:
+class ScaledStylizer(StagedStylizer):
     """Runs a stylizer at the size that a controller chooses; its pictures keep one size.
 
     Args:
@@ -170,13 +170,25 @@ class ScaledStylizer:
         self._stylizer = stylizer
         self._output_px = output_px
         self._rate = rate
-        self.name = stylizer.name
-        self.title = stylizer.title
-        self.styles = stylizer.styles
         self.provider = stylizer.provider
-        self.takes_strength = getattr(stylizer, "takes_strength", False)
-        self.frame_style = getattr(stylizer, "frame_style", "")
+        self.takes_strength = stylizer.takes_strength
+        self.frame_style = stylizer.frame_style
         self.network_px = rate.size_px
+
+    @property
+    def name(self) -> str:
+        """The stylizer's."""
+        return self._stylizer.name
+
+    @property
+    def title(self) -> str:
+        """The stylizer's."""
+        return self._stylizer.title
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The stylizer's."""
+        return self._stylizer.styles
 
     def prepare(self, frame: Image) -> _Scaled:
         """Scale the frame down to where the network is to run, and convert it."""
@@ -188,8 +200,8 @@ class ScaledStylizer:
         return _Scaled(self._stylizer.infer(prepared.values, style), prepared.frame)
 
     def adopt(self, picture: Image) -> None:
-        """Let the style be that of a picture; asked only where `frame_style` is not empty."""
-        cast("AdoptingStylizer", self._stylizer).adopt(picture)
+        """Let the style be that of a picture; asked where `frame_style` names one."""
+        self._stylizer.adopt(picture)
 
     def finish(self, inferred: _Scaled, frame: Image) -> Image:  # noqa: ARG002 - as the protocol says
         """Convert the picture and scale it up again; linear, which is quick and never rings."""

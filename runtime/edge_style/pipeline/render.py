@@ -3,16 +3,16 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from edge_style.controls import Controls, Style, weights_of
 from edge_style.images import resize_to_cover
 from edge_style.meter import Meter
 from edge_style.pipeline.mix import Mixer, mirrored
 from edge_style.pipeline.rate import RateController
-from edge_style.pipeline.stages import AdoptingStylizer, Image, StagedStylizer
 from edge_style.pipeline.steady import Steadier
 from edge_style.sources import Frame
+from edge_style.stages import Image, StagedStylizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,8 @@ class Renderer:
         weights = weights_of(controls, self._styles)
         stylizer, frame = self._stylizers[style.network], prepared.frame
         if style.adopts:
-            adopting = cast("AdoptingStylizer", stylizer)  # it has such a style
-            self._adopt(adopting, style.network, frame.image, controls)
-        if getattr(stylizer, "takes_strength", False):
+            self._adopt(stylizer, style.network, frame.image, controls)
+        if stylizer.takes_strength:
             weights = tuple(controls.strength * share for share in weights or (1.0,))
             controls = replace(controls, strength=1.0)
         start_s = time.perf_counter()
@@ -109,13 +108,12 @@ class Renderer:
         post_ms = _ms_since(start_s)
         self._meter.spent("infer", infer_ms)
         self._meter.spent("post", post_ms)
-        network_px = getattr(stylizer, "network_px", None)
         if self._rate is not None and not is_repeat:
             self._rate.observe(infer_ms + post_ms)
-        return Rendered(picture, style, stylizer.provider, network_px)
+        return Rendered(picture, style, stylizer.provider, stylizer.network_px)
 
     def _adopt(
-        self, stylizer: AdoptingStylizer, network: int, frame: Image, controls: Controls
+        self, stylizer: StagedStylizer, network: int, frame: Image, controls: Controls
     ) -> None:
         """Let a frame or picture be the style, if one is wanted or none has been so far."""
         if self._adopted.get(network) != controls.adopted:

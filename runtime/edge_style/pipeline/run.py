@@ -13,11 +13,11 @@ from edge_style.pipeline.playback import Playback
 from edge_style.pipeline.rate import RateController
 from edge_style.pipeline.render import Prepared, Renderer
 from edge_style.pipeline.slot import Slot, SlotClosed
-from edge_style.pipeline.stages import StagedStylizer, list_styles
 from edge_style.pipeline.steady import Steadier
 from edge_style.shutdown import NativeThread
 from edge_style.sinks import Sink
 from edge_style.sources import Frame, Source
+from edge_style.stages import StagedStylizer, list_styles
 
 _JOIN_S = 2.0  # a camera driver may hang; the process does not wait for it for ever
 

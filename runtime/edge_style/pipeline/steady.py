@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_style.pipeline.stages import Image
+from edge_style.stages import Image
 
 Field = npt.NDArray[np.float32]
 

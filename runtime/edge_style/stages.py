@@ -1,4 +1,4 @@
-"""What a pipeline asks of a stylizer."""
+"""The steps of a stylizer that a pipeline times, and what else it asks of one."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
@@ -12,7 +12,22 @@ Image: TypeAlias = npt.NDArray[np.uint8]
 
 
 class StagedStylizer(Protocol):
-    """What `Stylizer` offers a pipeline that times its stages: `finish(infer(prepare(x)), x)`."""
+    """What a pipeline runs, step by step: `finish(infer(prepare(x)), x)`.
+
+    Classes that name it as their base inherit what most have in common.
+
+    Attributes:
+        provider: where it runs.
+        takes_strength: the weights over the styles say how strong the effect is, nothing need be
+            mixed afterwards.
+        frame_style: name of the style that is a frame's, see `adopt`; empty if there is none.
+        network_px: (width, height) at which the network ran last, None where that is the frame's.
+    """
+
+    provider: str
+    takes_strength: bool = False
+    frame_style: str = ""
+    network_px: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -26,8 +41,6 @@ class StagedStylizer(Protocol):
     def styles(self) -> tuple[str, ...]:
         """Names of the styles of a many-style network; empty for others."""
 
-    provider: str
-
     def prepare(self, frame: Image) -> Any:
         """First step, for the frame: resizing, conversion."""
 
@@ -37,22 +50,33 @@ class StagedStylizer(Protocol):
     def finish(self, inferred: Any, frame: Image) -> Image:
         """Last step: back to a picture."""
 
-
-class AdoptingStylizer(StagedStylizer, Protocol):
-    """One whose style may be a frame's; its `frame_style` then names that style."""
-
-    def adopt(self, picture: Image) -> None:
-        """Let the style be that of `picture` from now on."""
+    def adopt(self, picture: Image) -> None:  # noqa: ARG002 - one that can has use for it
+        """Let the frame's style be that of `picture`; asked where `frame_style` names one."""
+        raise TypeError(f"none of the styles of '{self.name}' is a frame's")
 
 
-class PlainStylizer:
+class PlainStylizer(StagedStylizer):
     """Makes a stylizer with stages of any function from a picture to a picture."""
 
     def __init__(self, function: Callable[[Image], Image], name: str = "") -> None:
         self._function = function
-        self.name = self.title = name
-        self.styles: tuple[str, ...] = ()
+        self._name = name
         self.provider = ""
+
+    @property
+    def name(self) -> str:
+        """As it was given."""
+        return self._name
+
+    @property
+    def title(self) -> str:
+        """The name."""
+        return self._name
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def prepare(self, frame: Image) -> Image:
         """Nothing to do."""
@@ -76,12 +100,11 @@ def list_styles(stylizers: Sequence[StagedStylizer]) -> tuple[Style, ...]:
     listed: list[Style] = []
     for network, stylizer in enumerate(stylizers):
         names = stylizer.styles
-        frame_style = getattr(stylizer, "frame_style", "")
-        if len(names) < 2 and not frame_style:
+        if len(names) < 2 and not stylizer.frame_style:
             listed.append(Style(stylizer.name, stylizer.title, network))
             continue
         listed += [
-            Style(name, name, network, index, len(names), adopts=name == frame_style)
+            Style(name, name, network, index, len(names), adopts=name == stylizer.frame_style)
             for index, name in enumerate(names)
         ]
     return tuple(listed)
