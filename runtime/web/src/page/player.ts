@@ -5,6 +5,7 @@ import type { View } from "../shared/view.ts";
 import type { OnFrame, Source } from "../sources/source.ts";
 import { Meter } from "./meter.ts";
 import { networkSize, Pace } from "./pace.ts";
+import { Schedule } from "./schedule.ts";
 
 type Picture = Extract<FromWorker, { kind: "picture" }>;
 
@@ -24,20 +25,12 @@ export interface PlayerOptions {
 export class Player {
   readonly meter = new Meter();
   readonly #pace = new Pace();
+  readonly #schedule = new Schedule();
   readonly #options: PlayerOptions;
   readonly #context: CanvasRenderingContext2D;
   #source: Source | null = null;
   #view: View | null = null;
   #hasStyle = false;
-  #isPaused = false;
-  #isBusy = false;
-  /** When the newest frame that nobody has asked for yet was captured. */
-  #newestMs: number | null = null;
-  #wantsAgain = false;
-  /** Wishes are numbered, so that one can tell when the picture obeys the last. */
-  #asked = 0;
-  #answered = 0;
-  #hasPicture = false;
   /** Of the shorter side, as the visitor chose it; null: what holds the frame rate. */
   #sidePx: number | null = null;
   #sent: Size = { width: 0, height: 0 };
@@ -52,7 +45,7 @@ export class Player {
 
   /** To be given to sources. */
   readonly onFrame: OnFrame = (capturedMs) => {
-    this.#newestMs = capturedMs;
+    this.#schedule.captured(capturedMs);
     this.#pump();
   };
 
@@ -61,14 +54,14 @@ export class Player {
     this.#source?.close();
     this.#source = source;
     this.meter.reset();
-    this.#asked += 1;
-    this.#newestMs = performance.now(); // its first frame is there, or nobody could have opened it
+    this.#schedule.wish();
+    this.#schedule.captured(performance.now()); // its first frame is there, or nobody could have opened it
     this.#pump();
   }
 
   /** Whether the picture that is shown is what was wished for last. */
   get isSettled(): boolean {
-    return this.#answered === this.#asked && !(this.#isPaused && this.#isBusy);
+    return this.#schedule.isSettled;
   }
 
   get source(): Source | null {
@@ -81,16 +74,16 @@ export class Player {
   }
 
   setPaused(isPaused: boolean): void {
-    this.#isPaused = isPaused;
     this.meter.reset();
-    this.#again();
+    this.#schedule.pause(isPaused);
+    this.#pump();
   }
 
   /** The shorter side in pixels at which the network runs; null: what holds the frame rate. */
   setSide(sidePx: number | null): void {
     this.#sidePx = sidePx;
-    this.#asked += 1;
-    if (this.#source?.isStill) this.#newestMs = performance.now();
+    this.#schedule.wish();
+    if (this.#source?.isStill) this.#schedule.captured(performance.now());
     this.#pump();
   }
 
@@ -130,9 +123,7 @@ export class Player {
     if (left > 0 || top > 0) this.#context.fillRect(0, 0, target.width, target.height);
     this.#context.drawImage(picture, left, top, width, height);
     picture.close();
-    this.#isBusy = false;
-    this.#hasPicture = true;
-    this.#answered = message.wish;
+    this.#schedule.finished(message.wish);
     const nowMs = performance.now();
     if (message.capturedMs !== null) {
       this.meter.add(message.capturedMs, nowMs);
@@ -144,7 +135,7 @@ export class Player {
 
   /** The worker lost a frame. */
   frameFailed(): void {
-    this.#isBusy = false;
+    this.#schedule.lost();
     this.#pump();
   }
 
@@ -156,8 +147,7 @@ export class Player {
   }
 
   #again(): void {
-    this.#asked += 1;
-    this.#wantsAgain = true;
+    this.#schedule.wishAgain();
     this.#pump();
   }
 
@@ -165,27 +155,18 @@ export class Player {
   #pump(): void {
     const source = this.#source;
     const view = this.#view;
-    if (this.#isBusy || !source || !view || !this.#hasStyle) return;
-    const isWaiting = this.#isPaused && this.#hasPicture;
-    if (this.#newestMs !== null && !isWaiting) {
-      this.#wantsAgain = false;
-      void this.#sendFrame(source, view, this.#newestMs);
-    } else if (this.#wantsAgain && this.#hasPicture && (isWaiting || source.isStill)) {
-      this.#wantsAgain = false;
-      this.#isBusy = true;
-      this.#send({ kind: "again", view, wish: this.#asked });
-    }
+    if (!source || !view || !this.#hasStyle) return;
+    const turn = this.#schedule.take(source.isStill);
+    if (turn?.kind === "again") this.#send({ kind: "again", view, wish: turn.wish });
+    else if (turn) void this.#sendFrame(source, view, turn.capturedMs, turn.wish);
   }
 
-  async #sendFrame(source: Source, view: View, capturedMs: number): Promise<void> {
-    this.#isBusy = true;
-    this.#newestMs = null;
-    const wish = this.#asked;
+  async #sendFrame(source: Source, view: View, capturedMs: number, wish: number): Promise<void> {
     let frame;
     try {
       frame = await source.grab();
     } catch {
-      this.#isBusy = false; // a source that was just closed, or is between two frames
+      this.#schedule.lost(); // a source that was just closed, or is between two frames
       return;
     }
     const sidePx = this.#sidePx ?? (source.isStill ? null : this.#pace.sidePx);
