@@ -124,6 +124,35 @@ def test_a_base_without_a_norm_in_front_of_the_head_can_be_given_one(
         torch.testing.assert_close(made.build()(photo), begun.build()(photo), rtol=0, atol=0.5)
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_base_can_get_further_coarse_blocks(
+    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path, many: bool
+) -> None:
+    torch.manual_seed(2)
+    network = {**NETWORK, "coarse_blocks": 1, "coarse_width": 8}
+    begun = Checkpoint("lean", build_network("lean", network).state_dict(), network)
+    save_checkpoint(begun, tmp_path / "base.pth")
+    recipe, output = tmp_path / "recipe.toml", tmp_path / "new.pth"
+    recipe.write_text("[network]\ncoarse_blocks = 3\n")
+    options = ["--content", photo_folder, "--vgg", vgg_file, "--output", output, "--workers", 0]
+    options += ["--steps", 1, "--batch-size", 1, "--crop", 64, "--validation-photos", 1]
+    if many:
+        (tmp_path / "other.png").write_bytes(painting_file.read_bytes())
+        options += ["--many", tmp_path / "other.png"]
+    arguments = [*options, "--lr", 1e-9, "--config", recipe, "--from", tmp_path / "base.pth"]
+    assert train(painting_file, *arguments) == 0
+
+    made = load_checkpoint(output)
+    made = made.single_style("other") if many else made
+    assert made.network["coarse_blocks"] == 3
+    photo = 255 * torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(made.build()(photo), begun.build()(photo), rtol=0, atol=0.5)
+
+    recipe.write_text("[network]\ncoarse_blocks = 3\nwidth = 16\n")
+    assert train(painting_file, *arguments, "--force") == 2
+
+
 def test_an_unknown_base_is_named(
     painting_file: Path,
     photo_folder: Path,

@@ -174,6 +174,33 @@ def test_a_norm_put_in_front_of_the_head_gives_back_what_it_takes() -> None:
         got.with_head_norm(photo)
 
 
+@pytest.mark.parametrize("instance_at", [(0, 1), (0, 3, 4, 6, 8)], ids=["scales", "instance"])
+def test_further_coarse_blocks_change_nothing_at_first(instance_at: tuple[int, ...]) -> None:
+    torch.manual_seed(4)
+    net = LeanNet(LeanConfig(8, 2, 1, 8, instance_at=tuple(n for n in instance_at if n < 6))).eval()
+    photo = 255 * torch.rand(1, 3, 48, 64)
+    deeper = replace(net.config, coarse_blocks=3, instance_at=instance_at)
+
+    got = net.with_coarse_blocks(deeper)
+
+    assert (got.config, got.training) == (deeper, False)
+    with torch.no_grad():
+        torch.testing.assert_close(got(photo), net(photo), rtol=0, atol=1e-3)
+    got.train()(photo).square().mean().backward()
+    for block in (1, 2):
+        gradient = got.get_parameter(f"body.1.blocks.{block}.norm2.weight").grad
+        assert gradient is not None
+        assert gradient.abs().max() > 0, "it can learn"
+
+
+def test_only_coarse_blocks_can_be_added() -> None:
+    net = LeanNet(LeanConfig(8, 2, 1, 8, instance_at=(0, 3, 4)))
+    with pytest.raises(ValueError, match="coarse blocks"):
+        net.with_coarse_blocks(replace(net.config, coarse_blocks=2, width=16))
+    with pytest.raises(ValueError, match="instance_at"):
+        net.with_coarse_blocks(replace(net.config, coarse_blocks=2, instance_at=(0, 4)))
+
+
 def test_unknown_architecture_and_setting_are_named() -> None:
     with pytest.raises(WeightsError, match=r"'huge'.*lean"):
         build_network("huge")

@@ -20,7 +20,7 @@ from edge_style_training.networks.any_style import (
     AnyStyleNet,
     single_style_settings,
 )
-from edge_style_training.networks.lean import LeanNet
+from edge_style_training.networks.lean import LeanConfig, LeanNet
 from edge_style_training.validation import Validation, read_crops
 
 BASE_NAME = "base"
@@ -183,7 +183,8 @@ def take_over(
 
     Args:
         network: before its training.
-        checkpoint: of a network like it; one of one style may lack the head's normalization.
+        checkpoint: of a network like it; one of one style may lack the head's normalization and
+            some of the coarse blocks.
         config: settings of the training.
         photos: what that normalization then begins with, so that little changes at first.
 
@@ -201,6 +202,13 @@ def take_over(
         crops = read_crops(photos[:_PHOTOS_FOR_HEAD], config.crop_px)
         begun = begun.with_head_norm(crops)
         checkpoint = replace(checkpoint, weights=begun.state_dict())
+    if isinstance(begun, LeanNet) and known == 1 and _gets_coarse_blocks(network, begun):
+        described = LeanConfig(**{**config.network, "styles": 1})
+        try:
+            begun = begun.with_coarse_blocks(described)
+        except ValueError as error:
+            raise CheckpointError(f"the checkpoint does not fit the settings: {error}") from error
+        checkpoint = replace(checkpoint, weights=begun.state_dict())
     if known == wanted:
         checkpoint.load_into(network)
         return
@@ -215,6 +223,11 @@ def take_over(
 def _gets_head_norm(network: nn.Module, begun: LeanNet) -> bool:
     wanted = isinstance(network, LeanNet) and network.config.head_norm
     return wanted and not begun.config.head_norm
+
+
+def _gets_coarse_blocks(network: nn.Module, begun: LeanNet) -> bool:
+    wanted = network.config.coarse_blocks if isinstance(network, LeanNet) else 0
+    return wanted > begun.config.coarse_blocks
 
 
 def _nearest_style(many: LeanNet, validation: Validation, device: torch.device) -> int:

@@ -329,6 +329,29 @@ class LeanNet(nn.Module):
         found.load_state_dict(state)
         return found.to(photos.device).train(self.training)
 
+    @torch.no_grad()
+    def with_coarse_blocks(self, config: LeanConfig) -> "LeanNet":
+        """The network `config`, which has further coarse blocks; they change nothing at first.
+
+        Raises:
+            ValueError: it is another network in more than these blocks and their normalizations.
+        """
+        same = replace(config, coarse_blocks=self.config.coarse_blocks, instance_at=())
+        if same != replace(self.config, instance_at=()) or self.config.coarse_blocks < 1:
+            raise ValueError("only the number of coarse blocks and what follows from it may differ")
+        found = LeanNet(config)
+        own = self.state_dict()
+        further = f"body.{config.blocks // 2}.blocks."
+        state = found.state_dict()
+        missing = [key for key in state if key not in own]
+        if own.keys() - state.keys() or not all(key.startswith(further) for key in missing):
+            raise ValueError("a normalization that was there has to stay of its kind: instance_at")
+        for key in missing:
+            if ".norm2." in key and key.endswith(("weight", "bias")):  # a block's last word
+                state[key].zero_()
+        found.load_state_dict({**state, **own})
+        return found.to(next(self.parameters()).device).train(self.training)
+
     def forward(self, frames: Tensor, style: Tensor | None = None) -> Tensor:
         """Stylize frames.
 
