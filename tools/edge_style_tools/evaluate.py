@@ -1,7 +1,7 @@
 """What networks and pictures score: content, style and total loss on photos."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -93,8 +93,8 @@ def evaluate(
     run = _Run(network, paintings, settings, on_progress or (lambda *_: None))
     yardsticks = list(dict.fromkeys(yardstick.key for _, yardstick in subjects))
     by_key = {yardstick.key: yardstick for _, yardstick in subjects}
-    rows = [(photo_itself(), by_key[key]) for key in yardsticks] + list(subjects)
-    scores: list[list[Score]] = [[] for _ in rows]
+    rows = [_Row(photo_itself(), by_key[key]) for key in yardsticks]
+    rows += [_Row(subject, yardstick) for subject, yardstick in subjects]
     skipped = 0
     for number, photo in enumerate(photos):
         run.on_progress("photos", number, len(photos))
@@ -103,21 +103,28 @@ def evaluate(
         except ImageError:
             skipped += 1
             continue
-        run.score(photo, picture, rows, scores)
+        run.score(photo, picture, rows)
     run.on_progress("photos", len(photos), len(photos))
     if skipped == len(photos):
         raise ContentError(f"none of the {skipped} photos can be read, {photos[0]} for one")
     return Report(
         tuple(
-            Evaluation(subject, yardstick, tuple(own))
-            for (subject, yardstick), own in zip(rows, scores, strict=True)
-            if own
+            Evaluation(row.subject, row.yardstick, tuple(row.scores)) for row in rows if row.scores
         ),
         tuple(photo for photo in photos if photo in run.read),
         skipped,
         tuple(run.curves),
-        run.sheet([subject for subject, _ in rows]),
+        run.sheet([row.subject for row in rows]),
     )
+
+
+@dataclass
+class _Row:
+    """A subject under its yardstick, and its scores so far, one for each photo."""
+
+    subject: Subject
+    yardstick: Yardstick
+    scores: list[Score] = field(default_factory=list)
 
 
 class _Run:
@@ -140,28 +147,22 @@ class _Run:
         self.curves: list[tuple[Path, Yardstick, Curve]] = []
         self._sheet_rows: list[list[Rgb | None]] = []
 
-    def score(
-        self,
-        photo: Path,
-        picture: Rgb,
-        rows: Sequence[tuple[Subject, Yardstick]],
-        scores: list[list[Score]],
-    ) -> None:
-        """Append this photo's scores to those of each subject."""
+    def score(self, photo: Path, picture: Rgb, rows: Sequence[_Row]) -> None:
+        """Append this photo's score to those of each row."""
         self.read.append(photo)
         curves: dict[str, Curve | None] = {}
         cells: list[Rgb | None] = []
-        for (subject, yardstick), own in zip(rows, scores, strict=True):
-            crop = centre_crop(picture, yardstick.crop_px)
-            if subject.photo not in {None, photo}:
+        for row in rows:
+            if row.subject.photo not in {None, photo}:
                 cells.append(None)
                 continue
-            key = yardstick.key
+            crop = centre_crop(picture, row.yardstick.crop_px)
+            key = row.yardstick.key
             if key not in curves:
-                curves[key] = self._curve(photo, crop, yardstick)
-            stylized = subject.stylize(crop).to(self._device)
+                curves[key] = self._curve(photo, crop, row.yardstick)
+            stylized = row.subject.stylize(crop).to(self._device)
             cells.append(stylized[0].round().byte().permute(1, 2, 0).cpu().numpy())
-            own.append(self._score(photo, crop, stylized, yardstick, curves[key]))
+            row.scores.append(self._score(photo, crop, stylized, row.yardstick, curves[key]))
         if len(self._sheet_rows) < self._settings.sheet_photos:
             self._sheet_rows.append(cells)
 

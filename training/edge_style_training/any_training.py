@@ -27,7 +27,7 @@ from edge_style_training.networks.any_style import (
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.resuming import fingerprint
 from edge_style_training.schedule import SEED_STRIDE, styles_in_turn
-from edge_style_training.steadiness import MAX_SHIFT_PX, difference, grid_loss, two_views
+from edge_style_training.steadiness import MAX_SHIFT_PX, steadiness_losses, two_views
 from edge_style_training.training_loop import Training
 from edge_style_training.validation import read_crops
 from edge_style_training.vgg import LossNetwork, in_bfloat16
@@ -206,8 +206,7 @@ class AnyTrainer(Training):
         stylized, *rest = painted.chunk(len(views))
         consistency = grid = stylized.new_zeros(())
         if self.two_views:
-            apart = difference(stylized, rest[0], shift)
-            consistency, grid = apart.square().mean(), grid_loss(apart)
+            consistency, grid = steadiness_losses(stylized, rest[0], shift)
         seen = self._look(photos)
         activations = self.half(stylized, objective.layers)
         content = stylized.new_zeros(())

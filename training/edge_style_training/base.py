@@ -116,6 +116,21 @@ def settings_from(base: Checkpoint, name: str) -> dict[str, Any]:
     return {**network, **_PACE, **objective, **(_FOR_ANY if name == BASE_NAME else {})}
 
 
+def with_base(settings: Mapping[str, Any], base: Checkpoint, name: str) -> dict[str, Any]:
+    """The settings of a training that begins with `base`: what is asked for, else the base's.
+
+    Args:
+        settings: as asked for. A `network` says what is to be another than in the base, of the
+            same architecture.
+        base, name: as of `settings_from`.
+    """
+    begun = settings_from(base, name)
+    merged = {**begun, **settings}
+    if merged["architecture"] == begun["architecture"]:
+        merged["network"] = {**begun["network"], **settings.get("network", {})}
+    return merged
+
+
 def objective_of(checkpoint: Checkpoint) -> dict[str, Any]:
     """The settings that `checkpoint` was trained with and that make its picture.
 

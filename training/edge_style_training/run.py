@@ -19,7 +19,7 @@ from rich.progress import (
 
 from edge_style.errors import ContentError, UsageError
 from edge_style.images import read_image, resize_short_side
-from edge_style_training.base import find_base, predicted, settings_from
+from edge_style_training.base import find_base, predicted, with_base
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, to_tensor
@@ -77,12 +77,7 @@ def run_training(
     """
     base = load_checkpoint(find_base(start_from)) if start_from else None
     if base is not None:
-        begun = settings_from(base, start_from or "")
-        if settings.get("architecture", begun["architecture"]) == begun["architecture"]:
-            # A recipe's [network] says what is to be another than in the base.
-            network = {**begun["network"], **settings.get("network", {})}
-            settings = {**settings, "network": network}
-        settings = {**begun, **settings}
+        settings = with_base(settings, base, start_from or "")
     network_settings = dict(settings.get("network", {}))
     network_settings.pop("styles", None)
     if many:

@@ -53,6 +53,22 @@ def difference(stylized: Tensor, stylized_moved: Tensor, shift: tuple[int, int])
     return stylized[:, :, down:, right:] - stylized_moved[:, :, : height - down, : width - right]
 
 
+def steadiness_losses(
+    stylized: Tensor, stylized_moved: Tensor, shift: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """What two views of `two_views` should have in common and have not, levels squared.
+
+    Args:
+        stylized, stylized_moved: [N, 3, H, W], in levels.
+        shift: (down, right) in pixels.
+
+    Returns:
+        Mean square of their difference, and of the part of it that is a grid; see `grid_loss`.
+    """
+    apart = difference(stylized, stylized_moved, shift)
+    return apart.square().mean(), grid_loss(apart)
+
+
 def grid_loss(apart: Tensor, cell_px: int = 8, window_cells: int = 8) -> Tensor:
     """What a network draws at fixed places of its cells, whatever the picture shows there.
 

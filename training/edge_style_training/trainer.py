@@ -15,7 +15,7 @@ from edge_style_training.losses import Losses, PerceptualLoss
 from edge_style_training.networks import build_network
 from edge_style_training.resuming import fingerprint
 from edge_style_training.schedule import SEED_STRIDE, styles_in_turn
-from edge_style_training.steadiness import MAX_SHIFT_PX, difference, grid_loss, two_views
+from edge_style_training.steadiness import MAX_SHIFT_PX, steadiness_losses, two_views
 from edge_style_training.training_loop import Training
 from edge_style_training.validation import Validation, read_crops
 from edge_style_training.vgg import LossNetwork, in_bfloat16
@@ -97,8 +97,7 @@ class Trainer(Training):
             with self.autocast():
                 both = self._stylize(torch.cat([photos, moved]), styles.repeat(2))
             stylized, stylized_moved = both.float().chunk(2)
-            apart = difference(stylized, stylized_moved, shift)
-            consistency, grid = apart.square().mean(), grid_loss(apart)
+            consistency, grid = steadiness_losses(stylized, stylized_moved, shift)
         else:
             with self.autocast():
                 stylized = self._stylize(photos, styles)
