@@ -6,7 +6,7 @@ A network that can already paint needs minutes for another painting instead of h
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from edge_style_training.networks.any_style import (
     AnyStyleNet,
     single_style_settings,
 )
-from edge_style_training.networks.lean import LeanConfig, LeanNet
+from edge_style_training.networks.lean import LeanNet
 from edge_style_training.validation import Validation, read_crops
 
 BASE_NAME = "base"
@@ -218,9 +218,8 @@ def take_over(
         begun = begun.with_head_norm(crops)
         checkpoint = replace(checkpoint, weights=begun.state_dict())
     if isinstance(begun, LeanNet) and known == 1 and _gets_coarse_blocks(network, begun):
-        described = LeanConfig(**{**config.network, "styles": 1})
         try:
-            begun = begun.with_coarse_blocks(described)
+            begun = begun.with_coarse_blocks(replace(network.config, styles=1, styled_at=None))
         except ValueError as error:
             raise CheckpointError(f"the checkpoint does not fit the settings: {error}") from error
         checkpoint = replace(checkpoint, weights=begun.state_dict())
@@ -240,7 +239,7 @@ def _gets_head_norm(network: nn.Module, begun: LeanNet) -> bool:
     return wanted and not begun.config.head_norm
 
 
-def _gets_coarse_blocks(network: nn.Module, begun: LeanNet) -> bool:
+def _gets_coarse_blocks(network: nn.Module, begun: LeanNet) -> TypeGuard[LeanNet]:
     wanted = network.config.coarse_blocks if isinstance(network, LeanNet) else 0
     return wanted > begun.config.coarse_blocks
 

@@ -15,6 +15,7 @@ from edge_style.images import Rgb
 
 # Directions of paint are read off a photo without its details, in shares of its side.
 _FORMS = 1 / 20
+# Around a picture, for what is drawn beyond its edges.
 _FRAME_PX = 16
 _SHIFT = 4  # of cv2's fixed point coordinates, in bits
 
