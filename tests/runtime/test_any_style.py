@@ -184,6 +184,11 @@ def test_strength_goes_through_the_code_and_frames_are_adopted(
     assert render(renderer, controls) == [200, 0, 0]
     # By half: half the frame's own code, not half the frame's picture.
     assert render(renderer, replace(controls, strength=0.5)) == pytest.approx([150, 50, 50], abs=1)
+    halves = flat((0, 0, 0))
+    halves[:, 20:] = 200
+    prepared = renderer.prepare(Frame(halves, 0.0, 0.0), controls)
+    weak = renderer.render(prepared, replace(controls, strength=0.5)).image
+    assert weak.std(axis=(0, 1)).max() < 1, "nothing of the frame itself is mixed in"
     controls = obey(controls, Command("adopt"), styles)
     assert styles[controls.style].adopts
     assert render(renderer, controls, flat(GREEN)) == [0, 200, 0]

@@ -51,6 +51,15 @@ describe("Schedule", () => {
     }
   });
 
+  it("does not paint anew what a new frame has shown already", () => {
+    const schedule = showing();
+    schedule.wishAgain();
+    schedule.captured(2);
+    expect(schedule.take(true)).toMatchObject({ kind: "frame", wish: 2 });
+    schedule.finished(2);
+    expect(schedule.take(true)).toBeNull();
+  });
+
   it("keeps what is on show while paused, and obeys wishes with it", () => {
     const schedule = showing();
     schedule.pause(true);

@@ -18,7 +18,7 @@ export class Schedule {
 
   /** Whether the picture that is shown is what was wished for last. */
   get isSettled(): boolean {
-    return this.#answered === this.#asked && !(this.#isPaused && this.#isBusy);
+    return this.#answered === this.#asked;
   }
 
   /** The source has a frame. */
