@@ -22,6 +22,27 @@ def test_singular_values_come_near_one_and_their_vectors_stay(shape: tuple[int, 
     assert (inner - torch.diag(values)).abs().max() < 1e-3
 
 
+def test_matrices_of_one_shape_go_together_and_move_as_they_would_alone() -> None:
+    torch.manual_seed(0)
+    shapes = [(6, 4, 3, 3), (6, 36), (8, 12), (6, 4, 3, 3)]
+    starts = [torch.randn(shape) for shape in shapes]
+    together = [nn.Parameter(start.clone()) for start in starts]
+    alone = [nn.Parameter(start.clone()) for start in starts]
+    optimizers = [Muon(together, lr=0.1), *(Muon([weight], lr=0.1) for weight in alone)]
+    for scale in (1.0, 100.0):
+        gradients = [scale * torch.randn(shape) for shape in shapes]
+        gradients[0] *= 1000  # its size is no other's business
+        for weights in (together, alone):
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+
+    for weight, other, start in zip(together, alone, starts, strict=True):
+        torch.testing.assert_close(weight, other)
+        assert (weight - start).abs().max() > 0.01
+
+
 def test_a_gradient_of_zeros_moves_nothing() -> None:
     assert not orthogonalized(torch.zeros(4, 9)).any()
 

@@ -7,7 +7,7 @@ dimensions of a convolution's weights.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -34,16 +34,16 @@ def orthogonalized(matrix: Tensor) -> Tensor:
     """The orthogonal matrix next to `matrix`, about, by Newton-Schulz iteration.
 
     Args:
-        matrix: [rows, columns], float32.
+        matrix: [..., rows, columns], float32; several are made orthogonal one by one, but at once.
 
     Returns:
-        [rows, columns] with the same singular vectors, whose singular values are near one: all that
-        are not far below the largest. Zeros stay zeros.
+        [..., rows, columns] with the same singular vectors, whose singular values are near one: all
+        that are not far below the largest. Zeros stay zeros.
     """
     a, b, c = _QUINTIC
-    tall = matrix.shape[0] > matrix.shape[1]
+    tall = matrix.shape[-2] > matrix.shape[-1]
     x: Tensor = matrix.mT if tall else matrix
-    x = x / x.norm().clamp_min(_EPSILON)
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(_EPSILON)
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
@@ -83,24 +83,39 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                if group["muon"]:
-                    change = self._muon(weight.grad, self.state[weight])
-                else:
-                    change = self._adam(weight.grad, self.state[weight])
+            learning = [weight for weight in group["params"] if weight.grad is not None]
+            if group["muon"]:
+                changes = self._muon(learning)
+            else:
+                changes = [self._adam(weight.grad, self.state[weight]) for weight in learning]
+            for weight, change in zip(learning, changes, strict=True):
                 weight.sub_(change, alpha=group["lr"])
         return loss
 
+    def _muon(self, weights: Sequence[Tensor]) -> list[Tensor]:
+        """By how much to change each; matrices of one shape go together, as a GPU likes them."""
+        of_shape: dict[torch.Size, list[int]] = {}
+        matrices = []
+        for number, weight in enumerate(weights):
+            matrices.append(self._with_momentum(weight.grad, self.state[weight]).flatten(1))
+            of_shape.setdefault(matrices[-1].shape, []).append(number)
+        for shape, numbers in of_shape.items():
+            together = orthogonalized(torch.stack([matrices[number] for number in numbers]))
+            together *= _DEVIATION * math.sqrt(max(shape))
+            for number, matrix in zip(numbers, together, strict=True):
+                matrices[number] = matrix
+        return [
+            matrix.reshape(weight.shape) for matrix, weight in zip(matrices, weights, strict=True)
+        ]
+
     @staticmethod
-    def _muon(gradient: Tensor, state: dict[str, Any]) -> Tensor:
+    def _with_momentum(gradient: Tensor | None, state: dict[str, Any]) -> Tensor:
+        """The gradient as Nesterov would have it."""
+        assert gradient is not None
         if not state:
             state["momentum"] = torch.zeros_like(gradient)
         momentum = state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
-        matrix = gradient.lerp(momentum, _MOMENTUM).flatten(1)
-        scale = _DEVIATION * math.sqrt(max(matrix.shape))
-        return (scale * orthogonalized(matrix)).reshape(gradient.shape)
+        return gradient.lerp(momentum, _MOMENTUM)
 
     @staticmethod
     def _adam(gradient: Tensor, state: dict[str, Any]) -> Tensor:
