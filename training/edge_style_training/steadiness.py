@@ -33,7 +33,9 @@ def two_views(
     height, width = (side - MAX_SHIFT_PX for side in photos.shape[2:])
     still = photos[:, :, :height, :width]
     moved = photos[:, :, down : down + height, right : right + width]
-    noise = torch.randn(moved.shape, generator=generator).to(photos.device)
+    # Drawn where it is needed: a GPU would wait for a processor's.
+    own = torch.Generator(photos.device).manual_seed(seed)
+    noise = torch.randn(moved.shape, generator=own, device=photos.device)
     moved = (moved + 2 * strength * noise_levels * noise).clamp(0, 255)
     return still, moved, (down, right)
 
