@@ -11,6 +11,7 @@ import pytest
 from edge_style_training.made_styles import (
     brushed,
     cut_out,
+    drawn,
     hatched,
     inlaid,
     made_style,
@@ -21,7 +22,7 @@ from edge_style_training.made_styles import (
 from .conftest import textured
 
 SIDE_PX = 96
-TECHNIQUES = [brushed, tiled, inlaid, cut_out, hatched, made_style]
+TECHNIQUES = [brushed, tiled, inlaid, cut_out, hatched, drawn, made_style]
 
 
 def draws(number: int) -> list[random.Random]:
@@ -57,12 +58,30 @@ def test_paint_has_the_photos_colours(technique: Callable[..., Any]) -> None:
         assert right[..., 2].mean() > left[..., 2].mean() + 60
 
 
-def test_ink_is_denser_where_the_photo_is_dark() -> None:
+@pytest.mark.parametrize("technique", [hatched, drawn], ids=lambda one: one.__name__)
+def test_ink_is_denser_where_the_photo_is_dark(technique: Callable[..., Any]) -> None:
     photo = np.full((SIDE_PX, SIDE_PX, 3), 230, np.uint8)
     photo[SIDE_PX // 2 :] = 30
     for draw in draws(12):
-        light, dark = np.split(hatched(photo, draw).astype(float), 2)
+        light, dark = np.split(technique(photo, draw).astype(float), 2)
         assert light.mean() > dark.mean() + 60
+
+
+def test_a_drawing_has_the_tones_between_one_ink_and_one_paper() -> None:
+    photo = textured(SIDE_PX, SIDE_PX, 6)
+    for draw in draws(12):
+        pixels = drawn(photo, draw).reshape(-1, 3).astype(float)
+        spread = np.linalg.svd(pixels - pixels.mean(axis=0), compute_uv=False)
+        assert spread[1] < 0.05 * spread[0], "colours lie on one line"
+        assert np.ptp(pixels[:, 0]) > 80
+        assert len(np.unique(pixels[:, 0])) > 20, "softer than ink"
+
+
+def test_a_painters_colours_may_be_stronger_than_the_photos() -> None:
+    photo = np.full((SIDE_PX, SIDE_PX, 3), (120, 100, 90), np.uint8)
+    chroma = [float(np.ptp(brushed(photo, draw).mean(axis=(0, 1)))) for draw in draws(30)]
+    assert sum(one > 42 for one in chroma) > 3
+    assert sum(25 < one < 38 for one in chroma) > 12
 
 
 def test_cut_paper_has_few_colours() -> None:

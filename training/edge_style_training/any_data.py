@@ -18,7 +18,7 @@ from edge_style_training.made_styles import made_style, made_texture
 # Shares of what a style is made of; the rest is the pool.
 _TEXTURES = 0.07
 _PHOTOS = 0.08
-_MADE = 0.35
+_MADE = 0.42
 # A picture's short side is between the crop's and this many times as long: strokes come in the
 # sizes that they have when a whole picture is looked at, and in larger ones.
 _MAX_ZOOM = 1.8

@@ -1,4 +1,4 @@
-"""Pictures that nobody painted, to learn styles from: textures, strokes, tiles, shapes, hatching.
+"""Pictures that nobody painted, to learn styles from: textures, strokes, tiles, shapes, drawings.
 
 A pool of a few dozen paintings shows too few ways to put paint on a canvas. These show more of
 them, each with sizes, angles and colours of its own: what a network should learn to tell apart.
@@ -21,9 +21,9 @@ _SHIFT = 4  # of cv2's fixed point coordinates, in bits
 
 
 def made_style(photo: Rgb, draw: random.Random) -> Rgb:
-    """`photo` [S, S, 3] as some technique would have it: brush, tiles, stones, cut paper or pen."""
-    techniques = [brushed, tiled, inlaid, cut_out, hatched]
-    return draw.choices(techniques, weights=[5, 2, 2, 3, 1])[0](photo, draw)
+    """`photo` [S, S, 3] as some technique has it: brush, tiles, stones, paper, pen, chalk."""
+    techniques = [brushed, tiled, inlaid, cut_out, hatched, drawn]
+    return draw.choices(techniques, weights=[6, 2, 2, 3, 1, 2])[0](photo, draw)
 
 
 def made_texture(side_px: int, draw: random.Random) -> Rgb:
@@ -46,13 +46,17 @@ def made_texture(side_px: int, draw: random.Random) -> Rgb:
 def brushed(photo: Rgb, draw: random.Random) -> Rgb:
     """Brush strokes over brush strokes, broad ones first (after Hertzmann 1998).
 
-    They follow forms, or one direction, or swirl; short ones are dabs, fine ones leave bristles.
+    They follow forms, or one direction, or swirl; short ones are dabs, fine ones leave bristles,
+    a knife leaves flat ends. Some painters take the photo's colours for stronger ones.
     """
     side = photo.shape[0]
     random_ = np.random.default_rng(draw.getrandbits(32))
     widest = draw.choice([6, 9, 13, 18, 26])
     length = draw.choice([0.6, 1.5, 3.0, 5.0])
-    colour_spread = draw.choice([4.0, 12.0, 25.0])
+    colour_spread = draw.choice([4.0, 12.0, 25.0, 45.0])
+    is_knife = draw.random() < 0.3
+    if draw.random() < 0.3:
+        photo = _vivid(photo, draw.uniform(1.5, 3.0))
     directions = _directions(photo, draw, random_)
     canvas: Rgb = np.full_like(photo, photo.reshape(-1, 3).mean(axis=0).astype(np.uint8))
     for width in (widest, widest * 0.55, widest * 0.3):
@@ -71,8 +75,15 @@ def brushed(photo: Rgb, draw: random.Random) -> Rgb:
             angle = float(directions[y, x]) + random_.normal(0, 0.15)
             along = np.array([np.cos(angle), np.sin(angle)])
             along *= length * width / 2 * random_.uniform(0.6, 1.4)
-            begin, end = (_fixed_point(np.array([x, y]) + part) for part in (-along, along))
-            cv2.line(canvas, begin, end, colour.tolist(), round(width), cv2.LINE_AA, _SHIFT)
+            centre = np.array([x, y])
+            if is_knife:
+                across = np.array([-np.sin(angle), np.cos(angle)]) * width / 2
+                corners = [along + across, along - across, -along - across, across - along]
+                outline = np.array([_fixed_point(centre + corner) for corner in corners], np.int32)
+                cv2.fillConvexPoly(canvas, outline, colour.tolist(), cv2.LINE_AA, _SHIFT)
+            else:
+                begin, end = (_fixed_point(centre + part) for part in (-along, along))
+                cv2.line(canvas, begin, end, colour.tolist(), round(width), cv2.LINE_AA, _SHIFT)
     if draw.random() < 0.5:
         bristles = _streaks(directions, random_) * draw.uniform(4, 14)
         canvas = np.asarray(np.clip(canvas + bristles[..., None], 0, 255), np.uint8)
@@ -182,6 +193,47 @@ def hatched(photo: Rgb, draw: random.Random) -> Rgb:
         paper = photo.astype(np.float32) * 0.5 + paper * 0.5
     share = coverage[..., None]
     return np.asarray(np.rint(paper * (1 - share) + ink * share), np.uint8)
+
+
+def drawn(photo: Rgb, draw: random.Random) -> Rgb:
+    """Soft tones in chalk or on a stone: the grain of paper, strokes along forms, dark edges."""
+    side = photo.shape[0]
+    random_ = np.random.default_rng(draw.getrandbits(32))
+    tone = photo.mean(axis=2).astype(np.float32) / 255
+    around = cv2.GaussianBlur(tone, (0, 0), side * draw.uniform(0.02, 0.1))
+    tone = np.clip(0.5 + (tone - 0.5) * draw.uniform(0.8, 1.5), 0, 1)
+    # Light is left out around dark forms, dark laid on beside light ones.
+    tone = tone + (tone - around) * draw.uniform(0, 1.2)
+    edges = cv2.GaussianBlur(cv2.magnitude(*_slopes(tone)), (0, 0), draw.choice([0.6, 1.0, 1.6]))
+    tone = tone - edges * draw.uniform(0, 0.25)
+    grain = _noise(side, draw.choice([1, 2, 3]), 1, 0.0, random_)
+    strokes = _streaks(_directions(photo, draw, random_), random_)
+    share = draw.random()
+    # Most to be seen in the tones between: paper stays paper, black stays black.
+    weight = 4 * np.clip(tone, 0, 1) * (1 - np.clip(tone, 0, 1)) + 0.15
+    tone = tone + weight * (share * grain + (1 - share) * strokes) * draw.choice([0.06, 0.12, 0.22])
+    dark, light = draw.choice(
+        [
+            ((18, 16, 18), (245, 240, 228)),
+            ((60, 30, 18), (236, 214, 180)),
+            ((10, 12, 20), (205, 205, 200)),
+        ]
+    )
+    place = np.clip(tone, 0, 1)[..., None]
+    ink, paper = np.array(dark, np.float32), np.array(light, np.float32)
+    return np.asarray(np.rint(paper * place + ink * (1 - place)), np.uint8)
+
+
+def _vivid(photo: Rgb, strength: float) -> Rgb:
+    """`photo` with its colours that many times as far from grey."""
+    values = photo.astype(np.float32)
+    grey = values.mean(axis=2, keepdims=True)
+    return np.asarray(np.rint(np.clip(grey + (values - grey) * strength, 0, 255)), np.uint8)
+
+
+def _slopes(tone: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    across, down = (cv2.Sobel(tone, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    return np.asarray(across, np.float32), np.asarray(down, np.float32)
 
 
 def _put(
