@@ -230,7 +230,7 @@ def test_the_stream_of_styles_can_be_repeated(tmp_path: Path) -> None:
         StyleDataset([], [path], 48, 0)
 
 
-def test_a_third_of_the_styles_is_painted_by_the_program(
+def test_two_fifths_of_the_styles_are_painted_by_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool, photo = tmp_path / "pool.png", tmp_path / "photo.png"
@@ -242,7 +242,7 @@ def test_a_third_of_the_styles_is_painted_by_the_program(
     )
     styles = StyleDataset([pool], [photo], 48, seed=3)
     draws = [styles._one(random.Random(seed)) for seed in range(400)]
-    assert len(painted) / len(draws) == pytest.approx(0.35, abs=0.06)
+    assert len(painted) / len(draws) == pytest.approx(0.42, abs=0.06)
     assert set(painted) == {10}, "photos are painted, paintings are not"
     without = StyleDataset([pool], [], 48, seed=3)
     painted.clear()
@@ -297,16 +297,22 @@ def test_training_lowers_the_loss_in_styles_kept_aside(make_trainer: Any, tmp_pa
 
 def test_each_photo_gets_styles_of_its_own_until_the_bank_begins_again(make_trainer: Any) -> None:
     trainer = make_trainer(replace(TINY, styles_per_photo=3, style_bank=8, steps=2))
-    trainer.begin(None)
-    asked, bank = [], trainer.styles
+    trainer.begin(None, 2)
+    asked, expected, bank = [], [], trainer.styles
 
-    def note(numbers: Any) -> Any:
-        asked.append(list(numbers))
-        return bank(numbers)
+    class Noting:
+        def __call__(self, numbers: Any) -> Any:
+            asked.append(list(numbers))
+            return bank(numbers)
 
-    trainer.styles = note
+        def expect(self, numbers: Any, workers: int) -> None:
+            expected.extend(numbers)
+            bank.expect(expected, workers)
+
+    trainer.styles = Noting()
     trainer.run(Log())
     assert [len(numbers) for numbers in asked] == [6, 6]
+    assert expected == asked[0] + asked[1], "what will be asked for is made ahead"
     one, other = (asked[0] + asked[1])[:8], asked[1][2:]
     assert sorted(one) == list(range(8)), "each once in a round"
     assert other != one[:4], "in another order each time"
@@ -320,7 +326,7 @@ def test_a_style_is_looked_at_once_and_larger_than_the_encoder_sees_it(make_trai
         seen.append(pictures.shape[2]) or trainer.half(pictures, layers)
     )
     first, again = bank([5, 6]), bank([6, 5])
-    assert seen == [32, 48] * 2
+    assert seen == [32, 48], "two at once"
     torch.testing.assert_close(first.statistics, again.statistics.flip(0), rtol=0, atol=0)
     crop = trainer.styles.styles[5]
     whole = trainer.half(crop[None].float(), ("relu2_2",))["relu2_2"]
@@ -328,6 +334,32 @@ def test_a_style_is_looked_at_once_and_larger_than_the_encoder_sees_it(make_trai
     torch.testing.assert_close(
         first.statistics[0, :3], crop.float().mean(dim=(1, 2)), rtol=0, atol=2
     )
+
+
+def test_processes_make_the_very_styles_that_are_wanted(
+    make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(TINY)
+    trainer.begin(None, 2)
+    parts = trainer.styles.styles, trainer.network, trainer.half, TINY.style_layers
+    alone, ahead = StyleBank(*parts), StyleBank(*parts)
+    plain = alone(range(2, 8))
+    made_here: list[int] = []
+    make = StyleDataset.__getitem__
+    monkeypatch.setattr(
+        StyleDataset,
+        "__getitem__",
+        lambda self, number: made_here.append(number) or make(self, number),
+    )
+    ahead([3])
+    ahead.expect([2, 3, 4, 3, 5, 6], workers=2)
+    torch.testing.assert_close(ahead([2, 3]).statistics, plain.statistics[:2])
+    torch.testing.assert_close(ahead([4, 5, 5]).grams["relu2_2"][1], plain.grams["relu2_2"][3])
+    assert made_here == [3], "in processes of their own"
+    # Another than the one that was expected, and one that nobody did.
+    torch.testing.assert_close(ahead([7]).statistics, plain.statistics[5:])
+    torch.testing.assert_close(ahead([6]).statistics, plain.statistics[4:5])
+    assert made_here == [3, 7, 6]
 
 
 def test_pictures_are_compared_with_their_own_photos(

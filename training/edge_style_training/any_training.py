@@ -4,16 +4,18 @@ Ghiasi et al. 2017, with the objective of `losses`. As in `trainer`, what a step
 settings and its number alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from edge_style.images import read_image, resize_short_side
 from edge_style_training.any_data import StyleDataset
+from edge_style_training.checkpoint import Checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss, gram_matrix
@@ -28,13 +30,17 @@ from edge_style_training.networks.lean import LeanNet
 from edge_style_training.resuming import fingerprint
 from edge_style_training.schedule import SEED_STRIDE, styles_in_turn
 from edge_style_training.steadiness import MAX_SHIFT_PX, steadiness_losses, two_views
-from edge_style_training.training_loop import Training
+from edge_style_training.training_loop import Progress, Training
 from edge_style_training.validation import read_crops
 from edge_style_training.vgg import LossNetwork, in_bfloat16
 
 _USUAL_STYLES = 512
 # Styles that a photo nearly has already are not weighed more than this allows.
 _SMALLEST_SHARE = 0.2
+# That a process making styles may be ahead of the training.
+_STYLES_AHEAD = 8
+# As many as fill a GPU; a processor's memory does not mind them.
+_LOOKED_AT_ONCE = 16
 
 
 def needed_layers(objective: Objective) -> tuple[str, ...]:
@@ -77,26 +83,59 @@ class StyleBank:
         self._network = network
         self._vgg = vgg
         self._known: dict[int, StyleTargets] = {}
+        self._coming: Iterator[tuple[int, Tensor]] = iter(())
+
+    def expect(self, numbers: Iterable[int], workers: int) -> None:
+        """Have processes make the styles of these numbers, in the order in which they are wanted.
+
+        Args:
+            numbers: those known already are left out.
+            workers: processes; without any, a style is made when its turn comes.
+        """
+        order = [number for number in dict.fromkeys(numbers) if number not in self._known]
+        loader = DataLoader(
+            self.styles,
+            batch_size=None,
+            sampler=order,
+            num_workers=workers,
+            prefetch_factor=_STYLES_AHEAD if workers else None,
+        )
+        self._coming = zip(order, loader, strict=True)
 
     def __call__(self, numbers: Sequence[int]) -> StyleTargets:
         """Of the styles of these numbers."""
-        found = [self._of(number) for number in numbers]
+        self._learn([number for number in dict.fromkeys(numbers) if number not in self._known])
+        found = [self._known[number] for number in numbers]
         grams = {layer: torch.cat([one.grams[layer] for one in found]) for layer in self.layers}
         return StyleTargets(torch.cat([one.statistics for one in found]), grams)
 
-    def _of(self, number: int) -> StyleTargets:
-        if number not in self._known:
-            device = next(self._network.parameters()).device
-            style = self.styles[number].unsqueeze(0).to(device).float()
-            seen_px = max(1, round(style.shape[2] * STYLE_PX / STROKES_PX))
-            smaller = F.interpolate(style, (seen_px, seen_px), mode="area")
-            with torch.no_grad():
-                activations = self._vgg(smaller, ENCODER_LAYERS)
-                statistics = self._network.encoder.statistics(smaller, activations)
-                activations = self._vgg(style, self.layers)
-            grams = {layer: gram_matrix(activations[layer]) for layer in self.layers}
-            self._known[number] = StyleTargets(statistics, grams)
-        return self._known[number]
+    def _learn(self, numbers: Sequence[int]) -> None:
+        """Look at styles that are not known yet, several at once."""
+        for first in range(0, len(numbers), _LOOKED_AT_ONCE):
+            some = numbers[first : first + _LOOKED_AT_ONCE]
+            targets = self._targets(torch.stack([self._picture(number) for number in some]))
+            for place, number in enumerate(some):
+                here = slice(place, place + 1)
+                grams = {layer: gram[here] for layer, gram in targets.grams.items()}
+                self._known[number] = StyleTargets(targets.statistics[here], grams)
+
+    def _picture(self, number: int) -> Tensor:
+        """Of a style, uint8 [3, S, S]; the one that comes next, if it is expected."""
+        coming, style = next(self._coming, (number, None))
+        return style if style is not None and coming == number else self.styles[number]
+
+    def _targets(self, styles: Tensor) -> StyleTargets:
+        """Of styles, uint8 [N, 3, S, S]."""
+        device = next(self._network.parameters()).device
+        styles = styles.to(device).float()
+        seen_px = max(1, round(styles.shape[2] * STYLE_PX / STROKES_PX))
+        smaller = F.interpolate(styles, (seen_px, seen_px), mode="area")
+        with torch.no_grad():
+            activations = self._vgg(smaller, ENCODER_LAYERS)
+            statistics = self._network.encoder.statistics(smaller, activations)
+            activations = self._vgg(styles, self.layers)
+        grams = {layer: gram_matrix(activations[layer]) for layer in self.layers}
+        return StyleTargets(statistics, grams)
 
 
 class AnyTrainer(Training):
@@ -162,7 +201,9 @@ class AnyTrainer(Training):
         # Before a style is seen: what is kept of it depends on the encoder's directions.
         if isinstance(base, AnyStyleNet):
             self.network.load_state_dict(base.state_dict())
-        first = self.styles(range(min(styles, self.config.style_bank)))
+        numbers = range(min(styles, self.config.style_bank))
+        self.styles.expect(numbers, self.workers)
+        first = self.styles(numbers)
         if not isinstance(base, AnyStyleNet):
             self.network.encoder.learn_usual(first.statistics)
         photos = read_crops(self.held_out, self.config.crop_px).to(self.device)
@@ -174,6 +215,17 @@ class AnyTrainer(Training):
         self.usual_cost = float(_style_costs(grams, first.grams).median())
         if isinstance(base, LeanNet):
             self.network.begin_with(base.to(self.device), photos)
+
+    def run(self, report: Callable[[Progress], None]) -> Checkpoint:
+        """See `Training.run`; meanwhile processes make the styles whose turn is yet to come."""
+        config = self.config
+        first = self.first_photo * config.styles_per_photo
+        left = config.steps * config.batch_size * config.styles_per_photo - first
+        # Two rounds, since the first may have begun: after these there is none that is new.
+        soon = min(left, 2 * config.style_bank)
+        turns = styles_in_turn(first, soon, config.style_bank, config.seed) if soon > 0 else ()
+        self.styles.expect(map(int, turns), self.workers)
+        return super().run(report)
 
     def _look(self, pictures: Tensor) -> dict[str, Tensor]:
         """What the objective needs of pictures [N, 3, H, W], 0..255, without gradients."""
