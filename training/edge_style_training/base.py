@@ -45,7 +45,7 @@ _FOR_ANY = {"style_weight": 12.0, "consistency_weight": 100.0}
 # One large crop in place of two small ones, at 1.4 times the price: what is learned on small ones
 # holds for small frames only.
 _PACE = {
-    "steps": 1750,
+    "steps": 1500,
     "batch_size": 1,
     "crop_px": 320,
     "learning_rate": 1e-3,
