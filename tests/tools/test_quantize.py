@@ -25,7 +25,12 @@ from edge_style_tools.int8_form import (
 )
 from edge_style_tools.onnx_export import network_to_onnx
 from edge_style_tools.photos import made_photo
-from edge_style_tools.quantize import QuantizationSettings, quantizable, quantize
+from edge_style_tools.quantize import (
+    QuantizationSettings,
+    percentile_for,
+    quantizable,
+    quantize,
+)
 from edge_style_tools.uint8_frames import level_tensors
 from edge_style_training.networks.lean import FrameScale
 
@@ -112,6 +117,11 @@ def test_frames_whose_way_is_not_only_moves_stay_float(tiny: Any) -> None:
     assert len(level_tensors(network_to_onnx(tiny.network(), precision="int8"))) == 2
     assert len(level_tensors(contrast)) == 1
     assert not level_tensors(bent)
+
+
+def test_peaks_are_kept_where_strokes_are_made_of_them() -> None:
+    assert percentile_for("lean") == 99.999
+    assert percentile_for("any") == percentile_for("johnson") == 99.99
 
 
 def test_file_keeps_the_contract(exported: Path) -> None:

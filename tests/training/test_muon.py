@@ -43,6 +43,23 @@ def test_matrices_of_one_shape_go_together_and_move_as_they_would_alone() -> Non
         assert (weight - start).abs().max() > 0.01
 
 
+def test_a_step_looks_ahead_along_the_momentum() -> None:
+    """Nesterov's: the mean of gradients, and the present one once more."""
+    torch.manual_seed(0)
+    first, second = torch.randn(2, 5, 20)
+    weight = nn.Parameter(torch.zeros(5, 20))
+    optimizer = Muon([weight], lr=1.0)
+    weight.grad = first
+    optimizer.step()
+    before = weight.detach().clone()
+    weight.grad = second
+    optimizer.step()
+
+    momentum = 0.95 * 0.05 * first + 0.05 * second
+    wanted = 0.4 * 20**0.5 * orthogonalized(0.05 * second + 0.95 * momentum)
+    torch.testing.assert_close(before - weight.detach(), wanted)
+
+
 def test_a_gradient_of_zeros_moves_nothing() -> None:
     assert not orthogonalized(torch.zeros(4, 9)).any()
 
