@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -81,6 +82,30 @@ def test_pictures_smaller_than_the_crop_are_enlarged(tmp_path: Path) -> None:
     crop, _ = CropDataset(find_photos(tmp_path), 64, seed=1)[0]
     assert crop.shape == (3, 64, 64)
     assert crop.dtype == torch.uint8
+
+
+def test_crops_of_a_step_have_one_size_and_steps_have_many(photo_folder: Path) -> None:
+    photos = find_photos(photo_folder)
+    dataset = CropDataset(photos, 128, seed=1, spread=1.5, batch_size=2, margin_px=8)
+    options = {"first_step": 0, "last_step": 30, "batch_size": 2}
+    batches = [crops for crops, _ in crop_loader(dataset, workers=0, **options)]
+    sides = [crops.shape[2] - 8 for crops in batches]
+    # 128 / 1.5 is 85 and 128 * 1.5 is 192, in steps of 32.
+    assert set(sides) == {96, 128, 160, 192}
+    resumed = crop_loader(dataset, workers=0, **{**options, "first_step": 9})
+    later = [crops for crops, _ in resumed]
+    assert all(torch.equal(a, b) for a, b in zip(batches[9:], later, strict=True))
+
+
+def test_a_crop_covers_as_much_of_its_photo_at_all_sizes(tmp_path: Path) -> None:
+    # How much darker the top is than the bottom tells how much of the photo is in the crop.
+    ramp = np.broadcast_to(np.linspace(0, 255, 256, dtype=np.uint8)[:, None, None], (256, 256, 3))
+    cv2.imwrite(str(tmp_path / "ramp.png"), np.ascontiguousarray(ramp))
+    dataset = CropDataset(find_photos(tmp_path), 96, seed=2, spread=1.8)
+    for number in range(12):
+        crop, _ = dataset[number]
+        covered = float(crop[0, -1].float().mean() - crop[0, 0].float().mean()) / 255
+        assert 0.45 < covered <= 1
 
 
 def test_centre_crop_takes_the_middle() -> None:

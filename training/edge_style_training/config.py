@@ -31,6 +31,8 @@ class TrainingConfig:
         steps: optimizer steps in all.
         batch_size: photos a step, over all processes.
         crop_px: side of the square crops of photos.
+        crop_spread: sides lie between `crop_px` divided by this and times this, drawn anew for
+            every step: for frames of all sizes.
         style_px: short side of the painting for its Gram matrices. It sets the size of the strokes.
         style_layers: of VGG, whose Gram matrices are compared.
         content_weight, style_weight, tv_weight: of the losses, see `losses.Objective`.
@@ -58,6 +60,7 @@ class TrainingConfig:
     steps: int = 4000
     batch_size: int = 4
     crop_px: int = 256
+    crop_spread: float = 1.0
     style_px: int = 256
     style_layers: tuple[str, ...] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     content_weight: float = 1.0
@@ -87,6 +90,7 @@ class TrainingConfig:
             "steps": 1,
             "batch_size": 1,
             "crop_px": 32,
+            "crop_spread": 1,
             "style_px": 32,
             "content_weight": 0,
             "style_weight": 0,

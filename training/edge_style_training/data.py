@@ -18,6 +18,9 @@ from edge_style.images import IMAGE_SUFFIXES, read_image, resize_short_side
 # small folders are decoded once, while COCO streams.
 _CACHE_BYTES = 256 * 2**20
 
+# Crops of many sizes have sides of whole multiples of this: cuDNN searches once for each size.
+_SIDE_STEP_PX = 32
+
 # A photo is scaled so that the crop covers between its whole short side and half of it: objects
 # come in the sizes in which a camera shows them, and flat regions too, the hardest to paint.
 _MAX_ZOOM = 2.0
@@ -61,13 +64,36 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
     """Crop number i of an endless, reproducible stream: the same for every number of workers.
 
     Items are (crop [3, S, S] uint8 RGB, number of photos skipped on the way because they were
-    broken).
+    broken). All crops of a step have one side S.
     """
 
-    def __init__(self, photos: Sequence[Path], crop_px: int, seed: int) -> None:
+    def __init__(
+        self,
+        photos: Sequence[Path],
+        crop_px: int,
+        seed: int,
+        *,
+        spread: float = 1.0,
+        batch_size: int = 1,
+        margin_px: int = 0,
+    ) -> None:
+        """Set up; no photo is read yet.
+
+        Args:
+            photos: to take crops of.
+            crop_px: their side, the geometric mean of all if they differ.
+            seed: of what is taken of which photo.
+            spread: sides lie between `crop_px` divided by this and times this, in the same
+                number of steps for each doubling.
+            batch_size: crops a step, over all processes.
+            margin_px: by which crops are larger than all that.
+        """
         self.photos = photos
         self.crop_px = crop_px
         self.seed = seed
+        self.spread = spread
+        self.batch_size = batch_size
+        self.margin_px = margin_px
         self._cache: OrderedDict[Path, NDArray[np.uint8]] = OrderedDict()
         self._cached_bytes = 0
 
@@ -83,10 +109,22 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         for skipped in range(attempts):
             photo = self.photos[self._shuffled(epoch, (place + skipped) % len(self.photos))]
             try:
-                return self._crop(self._read(photo), generator), skipped
+                side = self.side_of_step(number // self.batch_size)
+                return self._crop(self._read(photo), side, generator), skipped
             except ImageError:
                 continue
         raise ContentError(f"{attempts} pictures in a row cannot be read, {photo} for one")
+
+    def side_of_step(self, step: int) -> int:
+        """Side of the crops of `step`, pixels."""
+        drawn = random.Random(f"{self.seed}/side of {step}").uniform(-1.0, 1.0)
+        return self._whole(self.crop_px * self.spread**drawn)
+
+    def _whole(self, side: float) -> int:
+        """`side` as crops have it, with their margin."""
+        if self.spread == 1:
+            return self.crop_px + self.margin_px
+        return max(1, round(side / _SIDE_STEP_PX)) * _SIDE_STEP_PX + self.margin_px
 
     def _shuffled(self, epoch: int, place: int) -> int:
         """Where `place` goes in the epoch's order: an affine permutation, O(1) also for COCO."""
@@ -103,7 +141,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
             return self._cache[photo]
         picture = read_image(photo)
         # Crops never need more than this; phone photos are far larger.
-        longest_short_side = round(self.crop_px * _MAX_ZOOM)
+        longest_short_side = round(self._whole(self.crop_px * self.spread) * _MAX_ZOOM)
         if min(picture.shape[:2]) > longest_short_side:
             picture = resize_short_side(picture, longest_short_side)
         self._cache[photo] = picture
@@ -112,8 +150,8 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
             self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
         return picture
 
-    def _crop(self, picture: NDArray[np.uint8], generator: random.Random) -> Tensor:
-        side = self.crop_px
+    @staticmethod
+    def _crop(picture: NDArray[np.uint8], side: int, generator: random.Random) -> Tensor:
         picture = resize_short_side(picture, round(side * generator.uniform(1.0, _MAX_ZOOM)))
         top = generator.randrange(picture.shape[0] - side + 1)
         left = generator.randrange(picture.shape[1] - side + 1)

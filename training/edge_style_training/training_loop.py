@@ -135,7 +135,14 @@ class Training(ABC):
         self.network: nn.Module
         self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
         self.held_out, rest = hold_out(photos, config.validation_photos)
-        self.dataset = CropDataset(rest, config.crop_px + margin_px, config.seed)
+        self.dataset = CropDataset(
+            rest,
+            config.crop_px,
+            config.seed,
+            spread=config.crop_spread,
+            batch_size=config.batch_size,
+            margin_px=margin_px,
+        )
         self.skipped_photos = 0
         self.material = {"photos": fingerprint([photo.name.encode() for photo in photos])}
         self.step = 0
