@@ -58,6 +58,7 @@ class ModelSpec:
         styles: names of the S styles of a many-style network, in the order of its `style` input.
         code_length: S, where `style` is a code: of a transformer that takes one, and of the encoder
             that gives it. Both then have the same `checkpoint_sha256`. Codes blend as weights do.
+        picture_px: of an encoder, the short side at which it looks at pictures, 0 for 256.
         stride_px: the network pads its input to a multiple of this.
         parameters: number of weights.
         macs_per_pixel: multiply-accumulates of the convolutions per pixel of the frame.
@@ -81,6 +82,7 @@ class ModelSpec:
     source: str = ""
     styles: tuple[str, ...] = ()
     code_length: int = 0
+    picture_px: int = 0
     stride_px: int = 1
     parameters: int = 0
     macs_per_pixel: float = 0.0
@@ -147,7 +149,7 @@ _TEXT_FIELDS = frozenset(
 )
 _TUPLE_FIELDS = frozenset({"styles", "verified_providers"})
 _NUMBER_FIELDS = frozenset(
-    {"contract_version", "code_length", "stride_px", "parameters", "macs_per_pixel"}
+    {"contract_version", "code_length", "picture_px", "stride_px", "parameters", "macs_per_pixel"}
 )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from edge_style.any_style import AnyStylizer, StyleEncoder, parse_styles
@@ -102,6 +104,28 @@ def test_pictures_of_every_shape_are_encoded_at_the_size_of_the_training(
     assert sizes[0] == (256, 256)
     assert sizes[1][1] == 256
     assert max(max(size) for size in sizes[2:]) <= 640
+
+
+def test_an_encoder_says_at_what_size_it_looks_at_pictures(models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "any.encoder.onnx"
+    model = onnx.load(models / "any.encoder.onnx")
+    onnx.helper.set_model_props(
+        model,
+        {prop.key: prop.value for prop in model.metadata_props} | {"edge_style.picture_px": "384"},
+    )
+    onnx.save(model, path)
+    encoder = StyleEncoder(path, "cpu")
+    seen = []
+    run = encoder._session.run
+
+    def watched(feeds: Any, name: str) -> Any:
+        seen.append(feeds["image"].shape[1:3])
+        return run(feeds, name)
+
+    encoder._session.run = watched  # type: ignore[method-assign]
+    for shape in ((512, 512), (400, 4000)):
+        encoder(np.full((*shape, 3), 7, np.uint8))
+    assert seen == [(384, 384), (96, 960)]
 
 
 @pytest.mark.parametrize(
@@ -231,6 +255,29 @@ def test_the_frames_own_code_is_approached_in_steps(open_any: Any) -> None:
     steps = np.diff(levels)
     assert levels[-1] < 30, "it gets there"
     assert steps.min() >= -25, "but not at once"
+
+
+def test_frames_do_not_wait_while_their_own_code_is_looked_up(
+    open_any: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stylizer = open_any("red.png", is_live=True)
+    stylizer(flat(BLUE), (0, 0))
+    may_end, encode = threading.Event(), stylizer._encoder
+    begun = threading.Event()
+
+    def slow(frame: Any) -> Any:
+        begun.set()
+        assert may_end.wait(20)
+        return encode(frame)
+
+    monkeypatch.setattr(stylizer, "_encoder", slow)
+    for _ in range(28):
+        assert colour_of(stylizer(flat(RED), (0, 0)))[2] == 200
+    assert begun.wait(20)
+    may_end.set()
+    for _ in range(5):
+        last = colour_of(stylizer(flat(RED), (0, 0)))[2]
+    assert last < 200
 
 
 def test_adopting_takes_a_network_that_can() -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 
 from edge_style import cli
 from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
@@ -23,8 +24,14 @@ from edge_style_training.data import find_photos
 from edge_style_training.losses import gram_matrix
 from edge_style_training.near_copies import near_copies
 from edge_style_training.networks import build_network
-from edge_style_training.networks.any_style import AnyStyleConfig, AnyStyleNet
+from edge_style_training.networks.any_style import (
+    AnyStyleConfig,
+    AnyStyleNet,
+    Feedback,
+    TryingEncoder,
+)
 from edge_style_training.networks.lean import LeanConfig, LeanNet
+from edge_style_training.reference import reference_picture
 from edge_style_training.training_loop import Progress
 from edge_style_training.vgg import LossNetwork
 
@@ -46,6 +53,7 @@ TINY = TrainingConfig(
         "style_warmup_steps": 0,
         "styles_per_photo": 1,
         "precision": "fp32",
+        "feedback_styles": 3,
     }
 )
 
@@ -259,6 +267,84 @@ def test_hues_turn_and_greys_stay_grey() -> None:
     red[..., 0] = 200
     strongest = {int(changed_colours(red, random.Random(s))[0, 0].argmax()) for s in range(40)}
     assert strongest == {0, 1, 2}
+
+
+def test_feedback_finds_by_how_much_codes_are_off_where_all_is_linear() -> None:
+    draw = torch.Generator().manual_seed(5)
+    feedback, slope = Feedback(60, 16), torch.randn(15, 60, generator=draw)
+
+    def some(number: int, scale: float, size: int = 15) -> torch.Tensor:
+        return scale * torch.randn(number, size, generator=draw)
+
+    def world(number: int) -> tuple[torch.Tensor, ...]:
+        """Codes, by how much they are off, what they paint and what was wanted."""
+        code, error = some(number, 1.0), some(number, 0.2)
+        no_code_paints = some(number, 0.3, 60)
+        return code, error, code @ slope, (code + error) @ slope + no_code_paints
+
+    code, _, painted, wanted = world(400)
+    change = some(400, 0.2)
+    feedback.learn(wanted, painted, change, (code + change) @ slope)
+    code, error, painted, wanted = world(50)
+    corrected = feedback(wanted, torch.cat([torch.ones(50, 1), code], dim=1), painted)
+    assert (corrected[:, 0] == 1).all()
+    left = error - (corrected[:, 1:] - code)
+    assert float(left.square().mean()) < 0.5 * float(error.square().mean())
+
+
+def test_a_code_is_tried_on_the_reference_and_corrected_where_that_is_better() -> None:
+    net, styles = network().with_feedback().eval(), pictures(2, 96)
+    encode = net.whole_encoder
+    assert isinstance(encode, TryingEncoder)
+    assert net.feedback is not None
+    # Three by three of the four that each pixel is divided into.
+    parts = styles.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    soft = parts.view(2, 3, 64, 3, 64, 3).mean(dim=(3, 5))
+    between = F.interpolate(styles, (64, 64), mode="bilinear", align_corners=False)
+    smaller = (2 * between - soft).clamp(0, 255)
+    with torch.no_grad():
+        guess = net.encoder(smaller)
+        # Fresh feedback changes nothing.
+        torch.testing.assert_close(encode(styles), guess, rtol=1e-3, atol=1e-3)
+        reference = net.feedback.get_buffer("reference").float()
+        assert reference.shape == (1, 3, 320, 320)
+        painted = net(reference, guess[:1])[..., :320, :320].clamp(0, 255)
+        torch.testing.assert_close(encode.paint(guess)[:1], painted, rtol=1e-3, atol=1e-2)
+
+        def cost(code: torch.Tensor, number: int) -> float:
+            vgg = net.encoder.vgg
+            seen, wanted, plain = vgg(encode.paint(code)), vgg(styles[number][None]), vgg(reference)
+            style = gram_matrix(seen["relu2_2"]) - gram_matrix(wanted["relu2_2"])
+            content = (seen["relu3_1"] - plain["relu3_1"])[:, :, ::4, ::4]
+            return float(content.square().mean() + 5 * style.square().mean())
+
+        vgg, paint = net.encoder.vgg, encode.paint
+        wanted = net.encoder.statistics(smaller, vgg(smaller))
+        seen = net.encoder.statistics(paint(guess), vgg(paint(guess)))
+        shares = []
+        for seed in range(6):
+            draw = torch.Generator().manual_seed(seed)
+            directions = net.feedback.get_buffer("directions")
+            directions.copy_(0.02 * torch.randn(directions.shape, generator=draw))
+            codes, corrected = encode(styles), net.feedback(wanted, guess, seen)
+            for number in range(2):
+                own, there = guess[number : number + 1], corrected[number : number + 1]
+                gain = 1 - cost(there, number) / cost(own, number)
+                shares.append(min(1.0, max(0.0, gain / 0.15)))
+                between = own + shares[-1] * (there - own)
+                torch.testing.assert_close(codes[number][None], between, rtol=1e-2, atol=1e-2)
+    assert 0.0 in shares
+    assert max(shares) > 0.2
+    torch.testing.assert_close(net.with_feedback(False).whole_encoder(smaller), guess)
+
+
+def test_the_reference_is_the_same_always_and_has_edges_and_flat_areas() -> None:
+    reference = reference_picture()
+    assert torch.equal(reference, reference_picture())
+    assert reference.dtype == torch.uint8
+    steps = reference.float().diff(dim=3).abs().amax(dim=1)
+    assert 0.5 < float((steps < 12).float().mean()) < 0.95
+    assert float((steps > 40).float().mean()) > 0.01
 
 
 class Log(list[Progress]):
@@ -476,7 +562,8 @@ def test_the_command_and_a_refinement_of_what_it_made(
     recipe, aside, output = (tmp_path / name for name in ("any.toml", "aside.txt", "any.pth"))
     aside.write_text("2.png\n")
     recipe.write_text(
-        "validation_photos = 1\n[network]\ncode = 16\ndirections = 2\nhidden = 8\n"
+        "validation_photos = 1\nfeedback_styles = 4\n"
+        "[network]\ncode = 16\ndirections = 2\nhidden = 8\n"
         "[network.transformer]\nwidth = 8\ncoarse_blocks = 1\ncoarse_width = 8\n"
         "instance_at = [0, 1, 2]\n"
     )
@@ -488,7 +575,7 @@ def test_the_command_and_a_refinement_of_what_it_made(
     assert run("train-any", *arguments, "--output", output) == 2
     assert "tv_weight" in capsys.readouterr().err
     assert not output.exists()
-    recipe.write_text("style_bank = 9\n" + sensible)
+    recipe.write_text("style_bank = 9\n" + sensible.replace("feedback_styles = 4\n", ""))
     painting = pool / "0.png"
     assert run("train", painting, *options, "--config", recipe, "--output", output) == 2
     assert "style_bank is a setting of train-any alone" in capsys.readouterr().err
@@ -552,18 +639,41 @@ def test_a_network_for_any_style_brings_its_settings(
 ) -> None:
     base, output, recipe = (tmp_path / name for name in ("base.pth", "any.pth", "recipe.toml"))
     save_checkpoint(Checkpoint("any", network().state_dict(), NETWORK), base)
-    recipe.write_text("validation_photos = 1\n")
+    recipe.write_text("validation_photos = 1\nfeedback_styles = 0\n")
     options: list[Any] = ["--content", photo_folder, "--vgg", vgg_file, "--workers", 0]
     options += ["--steps", 1, "--batch-size", 1, "--crop", 48, "--style-size", 48]
-    options += ["--config", recipe, "--from", base, "--output", output]
-    assert run("train-any", pool_of_styles, *options) == 0
+    options = [pool_of_styles, *options, "--config", recipe]
+    assert run("train-any", *options, "--from", base, "--output", output) == 0
     made = load_checkpoint(output).build()
     assert isinstance(made, AnyStyleNet)
     assert made.config.agrees(AnyStyleConfig(**NETWORK))
-    recipe.write_text("[network]\nhidden = 9\n")
+    # Feedback alone leaves everything else as it was.
+    recipe.write_text("validation_photos = 1\nfeedback_styles = 3\n")
+    corrected = tmp_path / "corrected.pth"
+    only = ["--output", corrected, "--only-feedback"]
+    assert run("train-any", *options, "--from", output, *only) == 0
+    learned = load_checkpoint(corrected)
+    assert learned.scores["total"] > 0
+    for name, weight in load_checkpoint(output).weights.items():
+        assert torch.equal(learned.weights[name], weight)
+    assert float(learned.weights["feedback.directions"].abs().max()) > 0
+    # What was learned of codes does not outlive the network that painted with them.
+    recipe.write_text("validation_photos = 1\nfeedback_styles = 0\n")
+    again = ["--output", output, "--from", corrected]
+    assert run("train-any", *options, *again, "--force") == 0
+    assert not load_checkpoint(output).network["feedback"]
     output.unlink()
+    for wrong, said in (
+        ([*again, "--only-feedback"], "leave nothing to do"),
+        (["--output", output, "--only-feedback"], "give it with --from"),
+        ([*again, "--only-feedback", "--resume"], "trains nothing that --resume"),
+    ):
+        capsys.readouterr()
+        assert run("train-any", *options, *wrong) == 2
+        assert said in capsys.readouterr().err
+    recipe.write_text("[network]\nhidden = 9\n")
     capsys.readouterr()
-    assert run("train-any", pool_of_styles, *options) == 2
+    assert run("train-any", *options, "--output", output, "--from", base) == 2
     assert "its network is another than the recipe's" in capsys.readouterr().err
     assert not output.exists()
 

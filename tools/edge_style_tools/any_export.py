@@ -34,14 +34,14 @@ from edge_style_tools.export import (
     export_network,
     tool_versions,
 )
-from edge_style_tools.folding import halve
+from edge_style_tools.folding import fold, halve
 from edge_style_tools.graph import count_operations
 from edge_style_tools.onnx_export import dynamic_sides, run_exporter
 from edge_style_tools.photos import made_photo
 from edge_style_tools.quantize import quantize
 from edge_style_tools.sources import NetworkSource
 from edge_style_tools.style_codes import code_of, pictures_to_try
-from edge_style_training.networks.any_style import StyleEncoder
+from edge_style_training.networks.any_style import AnyEncoder, TryingEncoder
 
 _PHOTO_PX = (240, 320)
 _PART_PX = 64
@@ -87,13 +87,16 @@ def export_both(
     return replace(transformer, path=target), replace(encoder, path=encoder_target)
 
 
-def encoder_to_onnx(encoder: StyleEncoder, precision: Precision) -> onnx.ModelProto:
+def encoder_to_onnx(encoder: AnyEncoder, precision: Precision) -> onnx.ModelProto:
     """`encoder` inside the contract, as an ONNX graph without metadata.
 
     Raises:
         ModelError: torch cannot export it.
     """
-    ready: nn.Module = halve(encoder) if precision == "fp16" else encoder
+    ready: nn.Module = encoder
+    if isinstance(encoder, TryingEncoder):
+        ready = TryingEncoder(encoder.encoder, fold(encoder.transformer), encoder.feedback)
+    ready = halve(ready) if precision == "fp16" else ready
     model = run_exporter(
         _EncoderModule(ready).eval(),
         (torch.zeros(1, 64, 80, CHANNELS, dtype=torch.uint8),),
@@ -124,7 +127,8 @@ def _export_encoder(
         # Deviations are made of the peaks: at a percentile of 99.999 one of the pictures was 6.7
         # levels off on average, without clipping the worst is at 3.4.
         unclipped = replace(settings.quantization, percentile=100.0)
-        model = quantize(model, parts, unclipped)
+        # What is tried out is painted in float: by small differences codes are corrected.
+        model = quantize(model, parts, unclipped, part=".vgg.")
         calibration = {**describe_calibration(unclipped, len(parts))}
         calibration["photos"] = "made by the program"
     spec = ModelSpec(
@@ -134,6 +138,7 @@ def _export_encoder(
         role="encoder",
         licence=transformer.licence,
         code_length=encoder.code,
+        picture_px=encoder.picture_px,
         parameters=sum(weight.numel() for weight in encoder.parameters()),
         operations=count_operations(model),
         training=transformer.training,

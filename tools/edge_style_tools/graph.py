@@ -119,8 +119,11 @@ def merge_crops(graph: ir.Graph) -> None:
     """Merge the crops at the end (the network's own border, then the frame's size) into one.
 
     The network gives at least the frame's size (see `edge_style_training.networks`), so the last
-    crop decides where the picture ends, and the sum of all where it begins.
+    crop decides where the picture ends, and the sum of all where it begins. An encoder, which may
+    paint on its way to a code, is left as it is.
     """
+    if [output.name for output in graph.outputs] != [OUTPUT_NAME]:
+        return
     crops: list[ir.Node] = []
     node = _last(graph, "Slice")
     while node is not None and node.op_type == "Slice":

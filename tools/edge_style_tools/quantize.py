@@ -106,6 +106,7 @@ def quantize(
     settings: QuantizationSettings,
     styles: int = 1,
     codes: Sequence[Floats] = (),
+    part: str = "",
 ) -> onnx.ModelProto:
     """`model`, an fp32 file of the contract, with its convolutions in int8 (QDQ).
 
@@ -118,11 +119,12 @@ def quantize(
         settings: how to quantize.
         styles: that the network knows.
         codes: [S] of styles, for a network that takes those.
+        part: of the network, in the names of whose weights it is: the others' stay as they are.
 
     Raises:
         ModelError: there is no convolution to quantize, or onnxruntime cannot.
     """
-    nodes = quantizable(model)
+    nodes = quantizable(model, part)
     if not nodes:
         raise ModelError("the network has no convolution to quantize")
     # An encoder's graph begins with a frame too, but does not end with one.
@@ -161,10 +163,11 @@ def quantize(
     return quantized
 
 
-def quantizable(model: onnx.ModelProto) -> list[str]:
+def quantizable(model: onnx.ModelProto, part: str = "") -> list[str]:
     """Names of the nodes to quantize: convolutions, and what sums, clips or moves their outputs.
 
-    A sum of what a float layer (InstanceNorm) gives would pay for a conversion and gain nothing.
+    Of a `part` of the network alone, if one is named. A sum of what a float layer (InstanceNorm)
+    gives would pay for a conversion and gain nothing.
     """
     names: list[str] = []
     int8_values: set[str] = set()
@@ -175,7 +178,7 @@ def quantizable(model: onnx.ModelProto) -> list[str]:
             continue
         data = node.input if node.op_type == "Add" else node.input[:1]
         between = node.op_type in _BETWEEN and int8_values.issuperset(data)
-        if node.op_type == "Conv" or between:
+        if (node.op_type == "Conv" and part in node.input[1]) or between:
             names.append(node.name)
             int8_values.update(node.output)
     return names

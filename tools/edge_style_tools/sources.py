@@ -21,7 +21,7 @@ from edge_style_tools.onnx_export import network_to_onnx
 from edge_style_tools.style_codes import codes_to_try
 from edge_style_tools.verify import Floats, Reference, network_reference
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, load_tensors
-from edge_style_training.networks.any_style import AnyStyleNet, StyleEncoder
+from edge_style_training.networks.any_style import AnyEncoder, AnyStyleNet
 
 # Where people put the weights when they save more than them.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
@@ -73,7 +73,7 @@ class NetworkSource:
     network: nn.Module
     spec: ModelSpec
     found: str
-    encoder: StyleEncoder | None = None
+    encoder: AnyEncoder | None = None
 
     @cached_property
     def codes(self) -> Sequence[Floats]:
@@ -164,7 +164,7 @@ def from_checkpoint(checkpoint: Checkpoint, path: Path) -> NetworkSource:
     network: nn.Module = checkpoint.build()
     encoder = None
     if isinstance(network, AnyStyleNet):
-        encoder, network = network.encoder, network.transformer
+        encoder, network = network.whole_encoder, network.transformer
     spec = ModelSpec(
         name=checkpoint.name or path.stem,
         architecture=checkpoint.architecture,

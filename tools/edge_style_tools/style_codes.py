@@ -9,7 +9,7 @@ from edge_style.images import Rgb
 from edge_style_tools.photos import made_photo
 from edge_style_tools.verify import Floats
 from edge_style_training.made_styles import made_style, made_texture
-from edge_style_training.networks.any_style import StyleEncoder
+from edge_style_training.networks.any_style import AnyEncoder
 
 TEXTURES = 8
 PAINTED = 6
@@ -25,12 +25,12 @@ def pictures_to_try() -> list[Rgb]:
     return textures + painted + photos
 
 
-def codes_to_try(encoder: StyleEncoder) -> list[Floats]:
+def codes_to_try(encoder: AnyEncoder) -> list[Floats]:
     """Codes [S] of `pictures_to_try`."""
     return [code_of(encoder, picture) for picture in pictures_to_try()]
 
 
-def code_of(encoder: StyleEncoder, picture: Rgb) -> Floats:
+def code_of(encoder: AnyEncoder, picture: Rgb) -> Floats:
     """The code [S] that PyTorch computes for a picture."""
     frame = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).unsqueeze(0).float()
     with torch.inference_mode():

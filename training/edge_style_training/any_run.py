@@ -1,18 +1,23 @@
 """What the command `train-any` does around the trainer: chooses pictures, shows progress."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rich.progress import track
+
 from edge_style.errors import ContentError, UsageError
 from edge_style_training.any_data import StyleDataset
-from edge_style_training.any_training import AnyTrainer, needed_layers
+from edge_style_training.any_feedback import with_feedback
+from edge_style_training.any_training import AnyTrainer, StyleBank, needed_layers
 from edge_style_training.base import find_base
-from edge_style_training.checkpoint import load_checkpoint
+from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
 from edge_style_training.near_copies import near_copies
-from edge_style_training.networks.any_style import AnyStyleConfig, AnyStyleNet
+from edge_style_training.networks import complete_settings
+from edge_style_training.networks.any_style import STROKES_PX, AnyStyleConfig, AnyStyleNet
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.resuming import ensure_none
 from edge_style_training.run import check_output, console_of, run_shown
@@ -102,6 +107,7 @@ def run_any_training(
     resume: bool,
     force: bool,
     log_dir: Path | None,
+    only_feedback: bool = False,
 ) -> None:
     """Train as the command line says; progress and results go to standard error.
 
@@ -109,14 +115,7 @@ def run_any_training(
         EdgeStyleError: whatever cannot be used, before any time is spent on training.
     """
     base = _read_base(start_from)
-    config = TrainingConfig(**{**DEFAULTS, **_settings_of(base), **settings})
-    if config.architecture != "any":
-        raise UsageError(f"train-any trains the architecture any, not {config.architecture}")
-    for name in _OF_ONE_STYLE:
-        if getattr(config, name):
-            raise UsageError(f"train-any has no {name}: leave it out of the recipe")
-    if isinstance(base, AnyStyleNet) and not base.config.agrees(AnyStyleConfig(**config.network)):
-        raise UsageError(f"--from {start_from}: its network is another than the recipe's")
+    config = _config(base, start_from, settings, only_feedback=only_feedback)
     check_output(output, resume=resume, force=force)
     pool, kept, copies = split_pool(styles, read_aside(aside))
     photos = find_photos(content)
@@ -132,13 +131,23 @@ def run_any_training(
         f"{config.style_bank:,} styles made of {len(pool)} pictures, aside "
         f"{', '.join(path.name for path in kept)}"
     )
-    if resume:
-        trainer.resume()
+    if only_feedback:
+        assert start_from is not None
+        assert isinstance(base, AnyStyleNet)
+        trainer.network.load_state_dict(base.state_dict())
+        best = load_checkpoint(find_base(start_from))
     else:
-        if not force:
-            ensure_none(trainer.resume_path)
-        trainer.begin(base)
-    best = run_shown(trainer, console, len(photos), log_dir)
+        if resume:
+            trainer.resume()
+        else:
+            if not force:
+                ensure_none(trainer.resume_path)
+            trainer.begin(base)
+        best = run_shown(trainer, console, len(photos), log_dir)
+        trainer.network.load_state_dict(dict(best.weights))
+    if config.feedback_styles:
+        best = _with_feedback(trainer, best, StyleDataset(pool, photos, STROKES_PX, config.seed))
+        save_checkpoint(best, output)
     console.print(
         f"{output}: best at step {best.step:,}, total loss {best.scores['total']:,.0f} in styles "
         f"kept aside (content {best.scores['content']:,.0f}, style {best.scores['style']:,.0f})\n"
@@ -146,12 +155,55 @@ def run_any_training(
     )
 
 
+def _config(
+    base: LeanNet | AnyStyleNet | None,
+    start_from: str | None,
+    settings: Mapping[str, Any],
+    *,
+    only_feedback: bool,
+) -> TrainingConfig:
+    """The settings of a training, of what is asked for and what is begun with.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    if only_feedback and not isinstance(base, AnyStyleNet):
+        raise UsageError("--only-feedback is for a network for any style: give it with --from")
+    config = TrainingConfig(**{**DEFAULTS, **_settings_of(base), **settings})
+    if only_feedback and not config.feedback_styles:
+        raise UsageError("--only-feedback and feedback_styles = 0 leave nothing to do")
+    if config.architecture != "any":
+        raise UsageError(f"train-any trains the architecture any, not {config.architecture}")
+    for name in _OF_ONE_STYLE:
+        if getattr(config, name):
+            raise UsageError(f"train-any has no {name}: leave it out of the recipe")
+    if isinstance(base, AnyStyleNet) and not base.config.agrees(AnyStyleConfig(**config.network)):
+        raise UsageError(f"--from {start_from}: its network is another than the recipe's")
+    return config
+
+
+def _with_feedback(trainer: AnyTrainer, best: Checkpoint, styles: StyleDataset) -> Checkpoint:
+    """`best`, whose weights the trainer's network has, with feedback, and its scores with it."""
+    bank = StyleBank(styles, trainer.network, trainer.half, ())
+    number = trainer.config.feedback_styles
+    bank.expect(range(number), trainer.workers)
+    numbers = track(range(number), "trying codes", console=console_of(trainer))
+    network, seed = trainer.network, trainer.config.seed
+    trainer.network = with_feedback(network, bank, trainer.half, numbers, seed, trainer.autocast)
+    scores, _ = trainer.validate()
+    settings = complete_settings("any", vars(trainer.network.config))
+    state = trainer.network.state_dict()
+    weights = {name: weight.detach().cpu() for name, weight in state.items()}
+    return replace(best, network=settings, weights=weights, scores=scores)
+
+
 def _read_base(name: str | None) -> LeanNet | AnyStyleNet | None:
     if name is None:
         return None
     network = load_checkpoint(find_base(name)).build()
     if isinstance(network, AnyStyleNet):
-        return network
+        # What was learned of its codes holds for the transformer as it was, not as it will be.
+        return network.with_feedback(False)
     if not isinstance(network, LeanNet) or network.config.styles != 1:
         raise UsageError(f"--from {name}: expected a lean network of one style, or one for any")
     return network

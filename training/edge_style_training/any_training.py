@@ -76,7 +76,7 @@ class StyleBank:
             styles: crops, in which strokes are as large as they should be painted.
             network: whose encoder they are for; it sees them smaller.
             vgg: with `needed_layers`.
-            layers: whose Gram matrices are wanted.
+            layers: whose Gram matrices are wanted, if any.
         """
         self.styles = styles
         self.layers = layers
@@ -133,7 +133,7 @@ class StyleBank:
         with torch.no_grad():
             activations = self._vgg(smaller, ENCODER_LAYERS)
             statistics = self._network.encoder.statistics(smaller, activations)
-            activations = self._vgg(styles, self.layers)
+            activations = self._vgg(styles, self.layers) if self.layers else {}
         grams = {layer: gram_matrix(activations[layer]) for layer in self.layers}
         return StyleTargets(statistics, grams)
 
@@ -296,7 +296,9 @@ class AnyTrainer(Training):
             frame = read_crops([photo], self.config.crop_px).to(self.device)
             yardstick = PerceptualLoss(self.vgg, [style], self.config.objective)
             with torch.no_grad():
-                code = self.network.encoder(read_style(path).unsqueeze(0).to(self.device))
+                encode = self.network.whole_encoder
+                picture = read_style(path, encode.picture_px).unsqueeze(0)
+                code = encode(picture.to(self.device))
                 stylized = self.network(frame, code)
                 stylized = stylized[..., : frame.shape[2], : frame.shape[3]].clamp(0, 255)
                 losses = yardstick(stylized, yardstick.content_targets(frame))

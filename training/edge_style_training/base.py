@@ -3,7 +3,7 @@
 A network that can already paint needs minutes for another painting instead of hours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -142,17 +142,18 @@ def objective_of(checkpoint: Checkpoint) -> dict[str, Any]:
     return check_settings(found, "the checkpoint")
 
 
-def predicted(base: Checkpoint, pictures: Sequence[Tensor]) -> Checkpoint:
+def predicted(base: Checkpoint, read: Callable[[int], Sequence[Tensor]]) -> Checkpoint:
     """The network of one style that a network for any style has for a painting.
 
     Args:
         base: of architecture `any`; another is given back as it is.
-        pictures: [3, H, W] RGB, 0..255, as `any_style.STYLE_PX` says; of several, the mean style.
+        read: the paintings at a short side of so many pixels, each [3, H, W] RGB, 0..255; of
+            several, the mean style is taken.
     """
     network = base.build() if base.architecture == "any" else None
     if not isinstance(network, AnyStyleNet):
         return base
-    single = network.for_styles(pictures)
+    single = network.for_styles(read(network.whole_encoder.picture_px))
     settings = single_style_settings(base.network)
     return Checkpoint("lean", single.state_dict(), settings, name=f"{base.name}'s guess")
 

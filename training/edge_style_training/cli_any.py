@@ -53,6 +53,13 @@ def train_any(
             "with those of a network for any style.",
         ),
     ] = None,
+    only_feedback: Annotated[
+        bool,
+        typer.Option(
+            "--only-feedback",
+            help="Leave the network of --from as it is, and learn how its codes are off.",
+        ),
+    ] = False,
     resume: options.Resume = False,
     force: options.Force = False,
     log_dir: options.LogDir = None,
@@ -60,6 +67,8 @@ def train_any(
     """Train a network that paints in the style of any picture (Ghiasi et al. 2017)."""
     if resume and force:
         raise UsageError("--resume goes on with a training, --force starts anew: give one of them")
+    if resume and only_feedback:
+        raise UsageError("--only-feedback trains nothing that --resume could go on with")
     require_training_packages("train-any")
     # Heavy: PyTorch and all that stands on it.
     from edge_style_training.any_run import run_any_training
@@ -88,4 +97,5 @@ def train_any(
         resume=resume,
         force=force,
         log_dir=log_dir,
+        only_feedback=only_feedback,
     )

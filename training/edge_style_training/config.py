@@ -19,7 +19,7 @@ else:
 CREDITS_KEY = "credits"
 CREDIT_FIELDS = frozenset({"name", "painting", "artist", "year", "licence", "source"})
 # What other trainings do not look at.
-ANY_STYLE_SETTINGS = frozenset({"styles_per_photo", "style_bank"})
+ANY_STYLE_SETTINGS = frozenset({"styles_per_photo", "style_bank", "feedback_styles"})
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class TrainingConfig:
         styles_per_photo: in how many styles each photo of a step is painted, by a training for any
             style: what VGG sees in the photo is computed once for all of them.
         style_bank: how many styles such a training has before it begins again with the first.
+        feedback_styles: from how many such a training learns at its end how codes are off by what
+            they paint; 0 to leave codes as they are guessed.
         grid_weight: of what stays in place when the photo is shifted and repeats with the
             network's cells, see `steadiness.grid_loss`.
         learning_rate: at its peak, see `muon.Muon`; warmed up, then down to zero along a cosine.
@@ -68,6 +70,7 @@ class TrainingConfig:
     style_warmup_steps: int = 0
     styles_per_photo: int = 1
     style_bank: int = 2048
+    feedback_styles: int = 512
     tv_weight: float = 0.0
     consistency_weight: float = 0.0
     consistency_noise_levels: float = 4.0
@@ -97,6 +100,7 @@ class TrainingConfig:
             "style_warmup_steps": 0,
             "styles_per_photo": 1,
             "style_bank": 1,
+            "feedback_styles": 0,
             "tv_weight": 0,
             "consistency_weight": 0,
             "consistency_noise_levels": 0,

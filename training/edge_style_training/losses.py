@@ -21,10 +21,9 @@ def gram_matrix(features: Tensor) -> Tensor:
     Johnson et al. 2016, section 3.2. Computed in float32 also inside autocast: the sums run over
     tens of thousands of positions, more than half precision can add up.
     """
-    n, c, h, w = features.shape
     with torch.autocast(features.device.type, enabled=False):
-        flat = features.float().reshape(n, c, h * w)
-        return torch.bmm(flat, flat.transpose(1, 2)) / (c * h * w)
+        flat = features.float().flatten(2)
+        return torch.bmm(flat, flat.transpose(1, 2)) / (flat.shape[1] * flat.shape[2])
 
 
 def total_variation(images: Tensor) -> Tensor:

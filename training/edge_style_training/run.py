@@ -23,7 +23,6 @@ from edge_style_training.base import find_base, predicted, with_base
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, to_tensor
-from edge_style_training.networks.any_style import STYLE_PX
 from edge_style_training.resuming import ensure_none
 from edge_style_training.trainer import Trainer
 from edge_style_training.training_loop import Progress as TrainingProgress
@@ -99,7 +98,7 @@ def run_training(
     )
     console = console_of(trainer)
     if base is not None:
-        base = predicted(base, [read_painting(path, STYLE_PX) for path in paintings])
+        base = predicted(base, lambda px: [read_painting(path, px) for path in paintings])
         style = trainer.start_from(base)
         console.print(
             f"begins with {style or base.name or start_from}: strokes of a painting of "

@@ -18,8 +18,8 @@ Code: TypeAlias = npt.NDArray[np.float32]
 
 # As in training: the size of strokes is part of a style.
 _SHORT_SIDE_PX = 256
-# A scroll is looked at whole, but smaller.
-_LONG_SIDE_PX = 640
+# A scroll is looked at whole, but smaller: no longer than this many of those short sides.
+_LONGEST = 2.5
 
 
 class StyleEncoder:
@@ -54,6 +54,7 @@ class StyleEncoder:
             )
         self.spec = spec
         self.length = spec.code_length
+        self._short_side_px = spec.picture_px or _SHORT_SIDE_PX
 
     @classmethod
     def beside(cls, transformer: Stylizer) -> "StyleEncoder":
@@ -89,9 +90,10 @@ class StyleEncoder:
             ModelError, ProviderError: the encoder fails on it.
         """
         ensure_min_side(picture, "the picture of a style")
-        seen = resize_short_side(picture, _SHORT_SIDE_PX)
-        if max(seen.shape[:2]) > _LONG_SIDE_PX:
-            seen = resize_long_side(seen, _LONG_SIDE_PX)
+        seen = resize_short_side(picture, self._short_side_px)
+        longest_px = round(_LONGEST * self._short_side_px)
+        if max(seen.shape[:2]) > longest_px:
+            seen = resize_long_side(seen, longest_px)
         seen = np.ascontiguousarray(seen)
         code = self._session.run({INPUT_NAME: seen[None]}, STYLE_INPUT_NAME)
         if code.shape != (self.length,) or not np.isfinite(code).all():

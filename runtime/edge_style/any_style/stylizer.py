@@ -1,6 +1,7 @@
 """A transformer that takes codes, with pictures as its styles."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from edge_style.stylizer import Stylizer
 # The photo's own code is looked up anew after so many frames, and approached in small steps, or the
 # picture would jump.
 _LOOKED_UP_EVERY = 30
+# Of these so many are for the encoder, beside the frames: it takes as long as ten of them.
+_LOOKED_UP_AHEAD = 15
 _APPROACH = 0.1
 
 
@@ -88,6 +91,8 @@ class AnyStylizer(StagedStylizer):
         self._own: Code | None = None
         self._wanted = codes[0]
         self._frames_since = 0
+        self._beside = ThreadPoolExecutor(1, "style of the frame")
+        self._coming: Future[Code] | None = None
 
     @classmethod
     def open(cls, stylizer: Stylizer, text: str | None, *, is_live: bool) -> "AnyStylizer":
@@ -188,8 +193,11 @@ class AnyStylizer(StagedStylizer):
         if self._own is None or not self._is_live:
             self._own = self._wanted = self._encoder(frame)
             self._frames_since = 0
-        elif self._frames_since >= _LOOKED_UP_EVERY:
-            self._wanted = self._encoder(frame)
+        elif self._coming is None and self._frames_since >= _LOOKED_UP_EVERY - _LOOKED_UP_AHEAD:
+            self._coming = self._beside.submit(self._encoder, frame.copy())
+        elif self._coming is not None and self._frames_since >= _LOOKED_UP_EVERY:
+            # As many frames later on every machine, so that a clip comes out the same.
+            self._wanted, self._coming = self._coming.result(), None
             self._frames_since = 0
         self._frames_since += 1
         self._own = self._own + _APPROACH * (self._wanted - self._own)

@@ -2,20 +2,27 @@
 
 import type { InferenceSession } from "onnxruntime-web";
 
-import { CHANNELS, INPUT_NAME, MIN_SIDE_PX, STYLE_INPUT_NAME } from "../shared/contract.ts";
+import {
+  CHANNELS,
+  INPUT_NAME,
+  METADATA_PREFIX,
+  MIN_SIDE_PX,
+  STYLE_INPUT_NAME,
+} from "../shared/contract.ts";
 import type { Size } from "../shared/messages.ts";
+import { readMetadata } from "../shared/onnx-metadata.ts";
 import type { Engine } from "./engine.ts";
 import { packRgb } from "./pixels.ts";
 
 // As `runtime/edge_style/any_style/encoder.py` has them: the size of strokes is part of a style.
 const SHORT_SIDE_PX = 256;
-const LONG_SIDE_PX = 640;
+const LONGEST = 2.5;
 
-/** The size at which a picture is looked at. */
-export function readingSize({ width, height }: Size): Size {
+/** The size at which a picture is looked at, by an encoder that wants its short side so long. */
+export function readingSize({ width, height }: Size, shortSide: number): Size {
   const share = Math.min(
-    SHORT_SIDE_PX / Math.min(width, height),
-    LONG_SIDE_PX / Math.max(width, height),
+    shortSide / Math.min(width, height),
+    (LONGEST * shortSide) / Math.max(width, height),
   );
   const side = (length: number): number => Math.max(MIN_SIDE_PX, Math.round(length * share));
   return { width: side(width), height: side(height) };
@@ -24,17 +31,22 @@ export function readingSize({ width, height }: Size): Size {
 export class Encoder {
   readonly #engine: Engine;
   readonly #session: InferenceSession;
+  readonly #shortSide: number;
 
-  private constructor(engine: Engine, session: InferenceSession) {
+  private constructor(engine: Engine, session: InferenceSession, shortSide: number) {
     this.#engine = engine;
     this.#session = session;
+    this.#shortSide = shortSide;
   }
 
   /** On WebAssembly also beside a network on WebGPU: it runs once, and that takes every file. */
   static async load(data: ArrayBuffer, engine: Engine): Promise<Encoder> {
     const options = { ...engine.options, executionProviders: ["wasm"] };
-    const session = await engine.ort.InferenceSession.create(new Uint8Array(data), options);
-    return new Encoder(engine, session);
+    const bytes = new Uint8Array(data);
+    // Before the session has it, which may take the bytes for itself.
+    const shortSide = Number(readMetadata(bytes, "").get(`${METADATA_PREFIX}picture_px`));
+    const session = await engine.ort.InferenceSession.create(bytes, options);
+    return new Encoder(engine, session, shortSide || SHORT_SIDE_PX);
   }
 
   /**
@@ -46,7 +58,7 @@ export class Encoder {
     if (Math.min(picture.width, picture.height) < MIN_SIDE_PX) {
       throw new Error(`it should have ${MIN_SIDE_PX} pixels at least on each side`);
     }
-    const { width, height } = readingSize(picture);
+    const { width, height } = readingSize(picture, this.#shortSide);
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d", { alpha: false });
     if (!context) throw new Error("this browser gives no canvas to a worker");
