@@ -1,6 +1,7 @@
 """A network for any style becomes two files, which the runtime uses together."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from edge_style_tools.photos import made_photo
 from edge_style_tools.style_codes import code_of, pictures_to_try
 from edge_style_training.checkpoint import Checkpoint, save_checkpoint
 from edge_style_training.networks import build_network
-from edge_style_training.networks.any_style import AnyStyleNet
+from edge_style_training.networks.any_style import STROKES_PX, AnyStyleNet
 from edge_style_training.networks.lapped import LappedUpsample
 
 LEAN = {"width": 16, "coarse_blocks": 1, "coarse_width": 16, "instance_at": [0, 1, 2]}
@@ -111,6 +112,41 @@ def test_the_two_files_paint_together_what_the_network_paints(
     assert np.abs(got - wanted).mean() <= levels
     other = together(photo, (0, 1)).astype(float)
     assert np.abs(got - other).mean() > 2 * levels, "styles differ by more than files may"
+
+
+def trying_network() -> AnyStyleNet:
+    """`any_network` with feedback that corrects codes."""
+    network = any_network().with_feedback().eval()
+    assert network.feedback is not None
+    directions = network.feedback.get_buffer("directions")
+    torch.manual_seed(6)
+    directions.copy_(0.02 * torch.randn_like(directions))
+    return network
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_an_encoder_that_tries_its_codes_is_one_file_too(precision: str, tmp_path: Path) -> None:
+    network, path = trying_network(), tmp_path / "tried.pth"
+    settings = {**NETWORK, "feedback": True}
+    save_checkpoint(Checkpoint("any", network.state_dict(), settings, name="any"), path)
+    output = tmp_path / "any.onnx"
+    assert run_export(path, "--precision", precision, "--output", output) == 0
+    encoder = StyleEncoder(encoder_beside(output), "cpu")
+    assert encoder.spec.picture_px == STROKES_PX
+    picture = made_photo(7, STROKES_PX, 450)
+    code = encoder(picture)
+    if precision == "fp32":
+        tried = network.whole_encoder
+        np.testing.assert_allclose(code, code_of(tried, picture), rtol=1e-2, atol=1e-2)
+    kinds = Counter(node.op_type for node in onnx.load(encoder.path).graph.node)
+    assert ("QuantizeLinear" in kinds) == (precision == "int8")
+    # What is tried out is painted twice by an int8 file's float transformer.
+    floats = [
+        node
+        for node in onnx.load(encoder.path).graph.node
+        if node.op_type == "Conv" and "transformer" in node.input[1]
+    ]
+    assert len(floats) >= 2 * 4 or precision == "fp16"
 
 
 def test_what_the_files_say_of_themselves(file: Callable[[str], Path]) -> None:
