@@ -109,10 +109,13 @@ def test_pictures_of_every_shape_are_encoded_at_the_size_of_the_training(
 def test_an_encoder_says_at_what_size_it_looks_at_pictures(models: Path, tmp_path: Path) -> None:
     path = tmp_path / "any.encoder.onnx"
     model = onnx.load(models / "any.encoder.onnx")
-    onnx.helper.set_model_props(
-        model,
-        {prop.key: prop.value for prop in model.metadata_props} | {"edge_style.picture_px": "384"},
-    )
+    said = {prop.key: prop.value for prop in model.metadata_props}
+    for wrong in ("-384", "1000000", "0.5"):
+        onnx.helper.set_model_props(model, said | {"edge_style.picture_px": wrong})
+        onnx.save(model, path)
+        with pytest.raises(ModelError, match="2048 at most"):
+            StyleEncoder(path, "cpu")
+    onnx.helper.set_model_props(model, said | {"edge_style.picture_px": "384"})
     onnx.save(model, path)
     encoder = StyleEncoder(path, "cpu")
     seen = []

@@ -307,7 +307,7 @@ def test_a_code_is_tried_on_the_reference_and_corrected_where_that_is_better() -
         # Fresh feedback changes nothing.
         torch.testing.assert_close(encode(styles), guess, rtol=1e-3, atol=1e-3)
         reference = net.feedback.get_buffer("reference").float()
-        assert reference.shape == (1, 3, 320, 320)
+        assert torch.equal(reference, reference_picture().float())
         painted = net(reference, guess[:1])[..., :320, :320].clamp(0, 255)
         torch.testing.assert_close(encode.paint(guess)[:1], painted, rtol=1e-3, atol=1e-2)
 

@@ -20,6 +20,8 @@ Code: TypeAlias = npt.NDArray[np.float32]
 _SHORT_SIDE_PX = 256
 # A scroll is looked at whole, but smaller: no longer than this many of those short sides.
 _LONGEST = 2.5
+# No encoder has a reason to want more, and a damaged file should not fill the memory.
+_LARGEST_PX = 2048
 
 
 class StyleEncoder:
@@ -45,6 +47,11 @@ class StyleEncoder:
             raise ModelError(f"'{path}' cannot be used: {error}") from error
         if spec is None or spec.role != "encoder" or not spec.code_length:
             raise ModelError(f"'{path}' is no style encoder")
+        if spec.picture_px not in range(_LARGEST_PX + 1):
+            raise ModelError(
+                f"'{path}' wants pictures of {spec.picture_px} pixels, "
+                f"expected {_LARGEST_PX} at most"
+            )
         takes = [(value.name, value.dtype, len(value.shape)) for value in self._session.inputs]
         gives = [value.name for value in self._session.outputs]
         if takes != [(INPUT_NAME, "uint8", 4)] or gives != [STYLE_INPUT_NAME]:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from edge_style_training.losses import gram_matrix
 from edge_style_training.networks.lean import CoarseStage, LeanConfig, LeanNet
-from edge_style_training.reference import reference_picture
+from edge_style_training.reference import SIDE_PX, reference_picture
 from edge_style_training.vgg import LossNetwork
 
 ENCODER_LAYERS = ("relu1_2", "relu2_2", "relu3_1")
@@ -211,15 +211,16 @@ class Feedback(nn.Module):
     """
 
     def __init__(self, numbers: int, code: int) -> None:
-        """Fresh, which changes no code.
+        """Fresh, which changes no code; `AnyStyleNet.with_feedback` gives it a picture to try on.
 
         Args:
             numbers: of the encoder's statistics, F.
             code: of a code's numbers, S.
         """
         super().__init__()
-        self.register_buffer("reference", reference_picture())
-        places = reference_picture().shape[2] // 4 // _CONTENT_STRIDE
+        # Painting the reference takes seconds, and a checkpoint brings it.
+        self.register_buffer("reference", torch.zeros(1, 3, SIDE_PX, SIDE_PX, dtype=torch.uint8))
+        places = SIDE_PX // 4 // _CONTENT_STRIDE
         self.register_buffer("content", torch.zeros(1, _WIDTHS[_JUDGED_CONTENT], places, places))
         self.register_buffer("usual_error", torch.zeros(numbers))
         self.register_buffer("deviation", torch.ones(numbers))
@@ -365,9 +366,10 @@ class AnyStyleNet(nn.Module):
         own = {name: known[name] for name in fresh if not name.startswith("feedback.")}
         other.load_state_dict({**fresh, **own})
         if other.feedback is not None:
-            reference = other.feedback.get_buffer("reference").float()
+            reference = reference_picture()
+            other.feedback.get_buffer("reference").copy_(reference)
             with torch.no_grad():
-                seen = other.encoder.vgg(reference, [_JUDGED_CONTENT])[_JUDGED_CONTENT]
+                seen = other.encoder.vgg(reference.float(), [_JUDGED_CONTENT])[_JUDGED_CONTENT]
             other.feedback.get_buffer("content").copy_(_thinned(seen))
         return other
 

@@ -17,6 +17,7 @@ import { packRgb } from "./pixels.ts";
 // As `runtime/edge_style/any_style/encoder.py` has them: the size of strokes is part of a style.
 const SHORT_SIDE_PX = 256;
 const LONGEST = 2.5;
+const LARGEST_PX = 2048;
 
 /** The size at which a picture is looked at, by an encoder that wants its short side so long. */
 export function readingSize({ width, height }: Size, shortSide: number): Size {
@@ -45,6 +46,9 @@ export class Encoder {
     const bytes = new Uint8Array(data);
     // Before the session has it, which may take the bytes for itself.
     const shortSide = Number(readMetadata(bytes, "").get(`${METADATA_PREFIX}picture_px`));
+    if (!(shortSide >= 0 && shortSide <= LARGEST_PX) && !Number.isNaN(shortSide)) {
+      throw new Error(`its style reader wants pictures of ${shortSide} pixels`);
+    }
     const session = await engine.ort.InferenceSession.create(bytes, options);
     return new Encoder(engine, session, shortSide || SHORT_SIDE_PX);
   }
