@@ -4,10 +4,11 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -112,6 +113,19 @@ def test_the_two_files_paint_together_what_the_network_paints(
     assert np.abs(got - wanted).mean() <= levels
     other = together(photo, (0, 1)).astype(float)
     assert np.abs(got - other).mean() > 2 * levels, "styles differ by more than files may"
+
+
+def test_crops_within_an_encoder_stay_as_they_are() -> None:
+    class Cropped(nn.Module):
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            return pictures[:, :, 8:40, 8:40].mean(dim=(2, 3))
+
+    picture = made_photo(5, 48, 64)
+    model = any_export.encoder_to_onnx(cast("Any", Cropped()), "fp32")
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (code,) = session.run(None, {"image": picture[None]})
+    wanted = picture[8:40, 8:40].mean(axis=(0, 1))
+    np.testing.assert_allclose(code, wanted, rtol=1e-4)
 
 
 def trying_network() -> AnyStyleNet:
