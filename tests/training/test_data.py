@@ -92,6 +92,8 @@ def test_crops_of_a_step_have_one_size_and_steps_have_many(photo_folder: Path) -
     sides = [crops.shape[2] - 8 for crops in batches]
     # 128 / 1.5 is 85 and 128 * 1.5 is 192, in steps of 32.
     assert set(sides) == {96, 128, 160, 192}
+    assert dataset.typical_sides == (128, 96, 192)
+    assert CropDataset(photos, 100, seed=1, margin_px=8).typical_sides == (100,)
     resumed = crop_loader(dataset, workers=0, **{**options, "first_step": 9})
     later = [crops for crops, _ in resumed]
     assert all(torch.equal(a, b) for a, b in zip(batches[9:], later, strict=True))

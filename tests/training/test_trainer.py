@@ -22,7 +22,7 @@ from edge_style_training.resuming import fingerprint
 from edge_style_training.schedule import learning_rate_at
 from edge_style_training.trainer import Trainer
 from edge_style_training.training_loop import Progress, _said_plainly
-from edge_style_training.validation import hold_out
+from edge_style_training.validation import Validation, hold_out
 from edge_style_training.vgg import LossNetwork
 
 TINY = TrainingConfig(
@@ -371,6 +371,17 @@ def test_crops_of_the_size_that_was_asked_for_are_trained_on(make_trainer, stead
     trainer.network.register_forward_pre_hook(lambda _, frames: sizes.append(frames[0].shape[2:]))
     trainer.run(Log())
     assert set(sizes) == {(TINY.crop_px, TINY.crop_px)}
+
+
+def test_a_training_on_crops_of_several_sizes_is_validated_on_them(make_trainer) -> None:
+    trainer = make_trainer(replace(TINY, crop_px=64, crop_spread=1.5))
+    scores, pictures = trainer.validate()
+    assert pictures.shape == (1, 3, 64, 64)
+    own = trainer.validation
+    alone = [Validation(own.yardstick, own.photos, side) for side in (32, 64, 96)]
+    totals = [one.run(trainer.network)[0]["total"] for one in alone]
+    assert max(totals) > 1.001 * min(totals)
+    assert scores["total"] == pytest.approx(sum(totals) / 3)
 
 
 @pytest.mark.parametrize("layers", [("relu1_2",), ("relu1_2", "relu3_3")])

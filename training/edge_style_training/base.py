@@ -247,7 +247,9 @@ def _gets_coarse_blocks(network: nn.Module, begun: LeanNet) -> TypeGuard[LeanNet
 
 def _nearest_style(many: LeanNet, validation: Validation, device: torch.device) -> int:
     """Number of the style that comes nearest to the painting, as it is."""
-    few = Validation(validation.yardstick, validation.photos[:_NEAREST_PHOTOS], validation.crop_px)
+    few = Validation(
+        validation.yardstick, validation.photos[:_NEAREST_PHOTOS], validation.sides_px[0]
+    )
     totals = [
         few.run(many.single_style(number).to(device))[0]["total"]
         for number in range(many.config.styles)

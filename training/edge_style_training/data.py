@@ -115,6 +115,12 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
                 continue
         raise ContentError(f"{attempts} pictures in a row cannot be read, {photo} for one")
 
+    @property
+    def typical_sides(self) -> tuple[int, ...]:
+        """Sides of crops without their margin: the middle one and, if there are more, the ends."""
+        wholes = (self._whole(self.crop_px * self.spread**end) for end in (0, -1, 1))
+        return tuple(dict.fromkeys(whole - self.margin_px for whole in wholes))
+
     def side_of_step(self, step: int) -> int:
         """Side of the crops of `step`, pixels."""
         drawn = random.Random(f"{self.seed}/side of {step}").uniform(-1.0, 1.0)

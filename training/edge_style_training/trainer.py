@@ -73,7 +73,7 @@ class Trainer(Training):
             sample = self.held_out[:_BALANCE_PHOTOS]
             yardstick.balance_styles(read_crops(sample, config.crop_px).to(self.device))
         self.criterion = self._training_criterion(loss_network, yardstick)
-        self.validation = Validation(yardstick, self.held_out, config.crop_px)
+        self.validation = Validation(yardstick, self.held_out, *self.dataset.typical_sides)
 
     def _training_criterion(
         self, network: LossNetwork, yardstick: PerceptualLoss

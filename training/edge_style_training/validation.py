@@ -53,35 +53,44 @@ def read_crops(photos: Sequence[Path], crop_px: int) -> Tensor:
 class Validation:
     """The losses on the centre crops of held-out photos, alike for all trainings of a painting."""
 
-    def __init__(self, yardstick: PerceptualLoss, photos: Sequence[Path], crop_px: int) -> None:
+    def __init__(self, yardstick: PerceptualLoss, photos: Sequence[Path], *sides_px: int) -> None:
         """Keep what to measure with.
 
         Args:
             yardstick: the objective, in float32 whatever training computes in.
             photos: those held out.
-            crop_px: side of their centre crops.
+            sides_px: of their centre crops; of several, each photo is seen at each, and losses are
+                the mean of all.
         """
         self.yardstick = yardstick
         self.photos = photos
-        self.crop_px = crop_px
+        self.sides_px = sides_px
 
     def run(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
-        """Mean content, style, tv and total loss, and the stylized crops [N, 3, S, S], 0..255.
+        """Mean content, style, tv and total loss; the first side's stylized crops [N, 3, S, S].
 
-        A network of several styles paints a photo in each, and begins again with the first.
+        The crops are RGB, 0..255. A network of several styles paints a photo in each, and begins
+        again with the first.
         """
         network.eval()
         device = next(network.parameters()).device
+        seen = [self._of_side(network, side, device) for side in self.sides_px]
+        sums = {name: sum(losses[name] for losses, _ in seen) for name in seen[0][0]}
+        return {name: total / len(seen) for name, total in sums.items()}, seen[0][1]
+
+    def _of_side(
+        self, network: nn.Module, side_px: int, device: torch.device
+    ) -> tuple[dict[str, float], Tensor]:
         sums = {"content": 0.0, "style": 0.0, "tv": 0.0, "total": 0.0}
         pictures = []
         styles = self.yardstick.styles
         for number, photo in enumerate(self.photos):
-            frame = read_crops([photo], self.crop_px).to(device)
+            frame = read_crops([photo], side_px).to(device)
             style = torch.tensor([number % styles], device=device)
             weights = [F.one_hot(style, styles).to(frame)] if styles > 1 else []
             with torch.no_grad():
                 stylized = network(frame, *weights)
-                stylized = stylized[..., : self.crop_px, : self.crop_px].clamp(0, 255)
+                stylized = stylized[..., :side_px, :side_px].clamp(0, 255)
                 losses = self.yardstick(stylized, self.yardstick.content_targets(frame), style)
             for name in sums:
                 sums[name] += float(getattr(losses, name)) / len(self.photos)
