@@ -29,6 +29,7 @@ from edge_style_training.networks.any_style import (
     AnyStyleNet,
     Feedback,
     TryingEncoder,
+    _least_squares,
 )
 from edge_style_training.networks.lean import LeanConfig, LeanNet
 from edge_style_training.reference import reference_picture
@@ -269,34 +270,57 @@ def test_hues_turn_and_greys_stay_grey() -> None:
     assert strongest == {0, 1, 2}
 
 
-def test_feedback_finds_by_how_much_codes_are_off_where_all_is_linear() -> None:
+def test_gram_numbers_sum_up_to_the_style_loss() -> None:
+    feedback, vgg = Feedback(16), network().encoder.vgg
+    one, other = (vgg(picture[None]) for picture in pictures(2))
+    numbers = feedback.numbers(one) - feedback.numbers(other)
+    loss = sum(
+        (gram_matrix(one[layer]) - gram_matrix(other[layer])).square().mean()
+        for layer in ("relu1_2", "relu2_2")
+    )
+    torch.testing.assert_close(numbers.square().sum(), loss, rtol=1e-4, atol=0)
+
+
+def test_feedback_learns_how_what_is_painted_follows_a_code() -> None:
     draw = torch.Generator().manual_seed(5)
-    feedback, slope = Feedback(60, 16), torch.randn(15, 60, generator=draw)
+    feedback, vgg = Feedback(16), network().encoder.vgg
+    painted = torch.cat([feedback.numbers(vgg(40 * picture[None])) for picture in pictures(4)])
+    # By how much the two channels of a number are as strong as in another picture, so does it go.
+    assert (feedback.slope_of(painted) == 0).all()
+    change = 0.2 * torch.randn(400, 15, generator=draw)
+    law = torch.randn(15, painted.shape[1], generator=draw)
+    feedback.get_buffer("slope").fill_(1)
+    sizes = feedback.slope_of(painted)[:, 0]
+    torch.testing.assert_close(
+        feedback.slope_of(16 * painted)[:, 0], 4 * sizes, rtol=1e-3, atol=1e-6
+    )
+    before = painted.repeat(100, 1)
+    noise = 0.05 * torch.randn(before.shape, generator=draw)
+    feedback.learn(before, change, before + (change @ law + noise) * sizes.repeat(100, 1))
+    found = feedback.get_buffer("slope").float()
+    assert float((found - law).square().mean()) < 0.01 * float(law.square().mean())
 
-    def some(number: int, scale: float, size: int = 15) -> torch.Tensor:
-        return scale * torch.randn(number, size, generator=draw)
 
-    def world(number: int) -> tuple[torch.Tensor, ...]:
-        """Codes, by how much they are off, what they paint and what was wanted."""
-        code, error = some(number, 1.0), some(number, 0.2)
-        no_code_paints = some(number, 0.3, 60)
-        return code, error, code @ slope, (code + error) @ slope + no_code_paints
-
-    code, _, painted, wanted = world(400)
-    change = some(400, 0.2)
-    feedback.learn(wanted, painted, change, (code + change) @ slope)
-    code, error, painted, wanted = world(50)
-    corrected = feedback(wanted, torch.cat([torch.ones(50, 1), code], dim=1), painted)
-    assert (corrected[:, 0] == 1).all()
-    left = error - (corrected[:, 1:] - code)
-    assert float(left.square().mean()) < 0.5 * float(error.square().mean())
+def test_a_step_is_the_damped_least_squares_one() -> None:
+    draw = torch.Generator().manual_seed(1)
+    slope, left = torch.randn(3, 20, 50, generator=draw), torch.randn(3, 50, generator=draw)
+    slope[:, 5:] *= 0.01
+    slope[2] = 0
+    found = _least_squares(slope, left)
+    for number in range(2):
+        own = slope[number].double()
+        curvature = own @ own.T
+        damping = 0.5 * curvature.diagonal().mean() * torch.eye(20)
+        wanted = torch.linalg.solve(curvature + damping, own @ left[number].double())
+        torch.testing.assert_close(found[number].double(), wanted, rtol=1e-3, atol=1e-5)
+    assert (found[2] == 0).all(), "where nothing helps, nothing changes"
 
 
 def test_a_code_is_tried_on_the_reference_and_corrected_where_that_is_better() -> None:
     net, styles = network().with_feedback().eval(), pictures(2, 96)
-    encode = net.whole_encoder
+    encode, feedback = net.whole_encoder, net.feedback
     assert isinstance(encode, TryingEncoder)
-    assert net.feedback is not None
+    assert feedback is not None
     # Three by three of the four that each pixel is divided into.
     parts = styles.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     soft = parts.view(2, 3, 64, 3, 64, 3).mean(dim=(3, 5))
@@ -306,35 +330,36 @@ def test_a_code_is_tried_on_the_reference_and_corrected_where_that_is_better() -
         guess = net.encoder(smaller)
         # Fresh feedback changes nothing.
         torch.testing.assert_close(encode(styles), guess, rtol=1e-3, atol=1e-3)
-        reference = net.feedback.get_buffer("reference").float()
+        reference = feedback.get_buffer("reference").float()
         assert torch.equal(reference, reference_picture().float())
         painted = net(reference, guess[:1])[..., :320, :320].clamp(0, 255)
         torch.testing.assert_close(encode.paint(guess)[:1], painted, rtol=1e-3, atol=1e-2)
 
-        def cost(code: torch.Tensor, number: int) -> float:
-            vgg = net.encoder.vgg
-            seen, wanted, plain = vgg(encode.paint(code)), vgg(styles[number][None]), vgg(reference)
-            style = gram_matrix(seen["relu2_2"]) - gram_matrix(wanted["relu2_2"])
-            content = (seen["relu3_1"] - plain["relu3_1"])[:, :, ::4, ::4]
-            return float(content.square().mean() + 5 * style.square().mean())
+        wanted = feedback.numbers(net.encoder.vgg(styles))
 
-        vgg, paint = net.encoder.vgg, encode.paint
-        wanted = net.encoder.statistics(smaller, vgg(smaller))
-        seen = net.encoder.statistics(paint(guess), vgg(paint(guess)))
-        shares = []
-        for seed in range(6):
-            draw = torch.Generator().manual_seed(seed)
-            directions = net.feedback.get_buffer("directions")
-            directions.copy_(0.02 * torch.randn(directions.shape, generator=draw))
-            codes, corrected = encode(styles), net.feedback(wanted, guess, seen)
-            for number in range(2):
-                own, there = guess[number : number + 1], corrected[number : number + 1]
-                gain = 1 - cost(there, number) / cost(own, number)
-                shares.append(min(1.0, max(0.0, gain / 0.15)))
-                between = own + shares[-1] * (there - own)
-                torch.testing.assert_close(codes[number][None], between, rtol=1e-2, atol=1e-2)
-    assert 0.0 in shares
-    assert max(shares) > 0.2
+        def loss(codes: torch.Tensor) -> torch.Tensor:
+            return (encode.tried(codes) - wanted).square().sum(dim=1)
+
+        # A slope that is right where the first guess is.
+        made = encode.tried(guess)
+        feedback.get_buffer("slope").fill_(1)
+        sizes = feedback.slope_of(made)[0, 0]
+        nudges = F.pad(0.05 * torch.eye(15), (1, 0))
+        right = torch.cat([encode.tried(guess[:1] + nudge) - made[:1] for nudge in nudges]) / 0.05
+        slope = feedback.get_buffer("slope")
+        slope.copy_(right / sizes)
+        corrected = encode(styles)
+        assert (corrected[:, 0] == 1).all()
+        assert loss(corrected)[0] < 0.9 * loss(guess)[0]
+        # With one that is too small the first step leads too far, and tells the second how far.
+        slope.copy_(0.3 * right / sizes)
+        assert loss(encode(styles))[0] < 0.99 * loss(guess)[0]
+        # However far a step would lead, it goes no farther than was tried in learning.
+        slope.copy_(1e-3 * right / sizes)
+        assert 0 < float((encode(styles) - guess).norm(dim=1).max()) <= 2 * 2.0 + 1e-3
+        # Where it is wrong, nothing is lost.
+        slope.copy_(right.flip(0, 1) / sizes)
+        assert (loss(encode(styles)) <= 1.001 * loss(guess)).all()
     torch.testing.assert_close(net.with_feedback(False).whole_encoder(smaller), guess)
 
 
@@ -654,9 +679,13 @@ def test_a_network_for_any_style_brings_its_settings(
     assert run("train-any", *options, "--from", output, *only) == 0
     learned = load_checkpoint(corrected)
     assert learned.scores["total"] > 0
+    # It is scored as it was in training, without being told.
+    few = [pool_of_styles, *options[1:7], "--config", recipe]
+    assert run("train-any", *few, "--from", output, *only, "--force") == 0
+    assert load_checkpoint(corrected).scores == pytest.approx(learned.scores)
     for name, weight in load_checkpoint(output).weights.items():
         assert torch.equal(learned.weights[name], weight)
-    assert float(learned.weights["feedback.directions"].abs().max()) > 0
+    assert float(learned.weights["feedback.slope"].abs().max()) > 0
     # What was learned of codes does not outlive the network that painted with them.
     recipe.write_text("validation_photos = 1\nfeedback_styles = 0\n")
     again = ["--output", output, "--from", corrected]

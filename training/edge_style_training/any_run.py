@@ -41,6 +41,9 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
+# What scores depend on: those of a network that only gets feedback are to be compared with before.
+_SCORED_WITH = ("crop_px", "style_px", "style_weight", "style_layers", "validation_photos")
+
 # Losses of `train` that this training does not have; silently without them would be worse.
 _OF_ONE_STYLE = ("tv_weight",)
 
@@ -115,6 +118,9 @@ def run_any_training(
         EdgeStyleError: whatever cannot be used, before any time is spent on training.
     """
     base = _read_base(start_from)
+    if only_feedback and start_from is not None:
+        trained = load_checkpoint(find_base(start_from)).training
+        settings = {**{k: trained[k] for k in _SCORED_WITH if k in trained}, **settings}
     config = _config(base, start_from, settings, only_feedback=only_feedback)
     check_output(output, resume=resume, force=force)
     pool, kept, copies = split_pool(styles, read_aside(aside))

@@ -70,7 +70,7 @@ class TrainingConfig:
     style_warmup_steps: int = 0
     styles_per_photo: int = 1
     style_bank: int = 2048
-    feedback_styles: int = 512
+    feedback_styles: int = 320
     tv_weight: float = 0.0
     consistency_weight: float = 0.0
     consistency_noise_levels: float = 4.0
