@@ -127,6 +127,10 @@ def quantize(
     nodes = quantizable(model, part)
     if not nodes:
         raise ModelError("the network has no convolution to quantize")
+    # Of all nodes of these kinds the quantizer notes ranges, wanted or not; those of an encoder's
+    # scalars may be too narrow for its histograms.
+    wanted = {node.op_type for node in model.graph.node if node.name in set(nodes)}
+    kinds = [kind for kind in _QUANTIZED_OPERATIONS if kind in wanted]
     # An encoder's graph begins with a frame too, but does not end with one.
     has_picture = [value.name for value in model.graph.output] == [OUTPUT_NAME]
     ends = level_tensors(model) if has_picture else []
@@ -143,7 +147,7 @@ def quantize(
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 reduce_range=settings.weight_bits == 7,
-                op_types_to_quantize=list(_QUANTIZED_OPERATIONS),
+                op_types_to_quantize=kinds,
                 nodes_to_quantize=nodes,
                 calibrate_method=CalibrationMethod.Percentile,
                 extra_options={

@@ -67,7 +67,8 @@ _SMALLEST_SIZE = 1e-3
 _RIDGE = 0.02
 # Of conjugate gradients. With that damping, a thousandth from the solution.
 _ROUNDS = 16
-# Where all is zero nothing is divided by it.
+# Where all is zero nothing is divided by it. As a least, not as a summand: so small a one would be
+# left out of an exported graph.
 _TINY = 1e-30
 # A correction that takes this share off the loss is taken as a whole, of one that takes off less as
 # much less: it may as well be worse on other frames, and files of all precisions should agree.
@@ -256,7 +257,8 @@ class Feedback(nn.Module):
         found = []
         for layer in TRIED_LAYERS:
             own = painted.index_select(1, self.get_buffer(f"own_{layer}")).clamp_min(0)
-            own = (own + _SMALLEST_SIZE * own.mean(dim=1, keepdim=True) + _TINY).sqrt().sqrt()
+            own = own + _SMALLEST_SIZE * own.mean(dim=1, keepdim=True)
+            own = own.clamp_min(_TINY).sqrt().sqrt()
             pairs = (own.unsqueeze(2) * own.unsqueeze(1)).flatten(1)
             found.append(pairs.index_select(1, self.get_buffer(f"places_{layer}")))
         return torch.cat(found, dim=1)
@@ -315,10 +317,10 @@ class TryingEncoder(nn.Module):
             moved = self.tried(code + F.pad(step, (1, 0))) - painted
             # The slope is other styles'; along this step it is known now (Broyden 1965).
             surprise = moved - (step.unsqueeze(1) @ slope).squeeze(1)
-            along = step / (step.square().sum(dim=1, keepdim=True) + _TINY)
+            along = step / step.square().sum(dim=1, keepdim=True).clamp_min(_TINY)
             unforeseen = unforeseen + along.unsqueeze(2) * surprise.unsqueeze(1)
             loss, loss_then = (apart.square().sum(dim=1) for apart in (left, left - moved))
-            share = ((1 - loss_then / (loss + _TINY)) / _WORTH_ALL).clamp(0, 1).unsqueeze(1)
+            share = ((1 - loss_then / loss.clamp_min(_TINY)) / _WORTH_ALL).clamp(0, 1).unsqueeze(1)
             code = code + share * F.pad(step, (1, 0))
             painted = painted + share * moved
         return code
@@ -326,7 +328,7 @@ class TryingEncoder(nn.Module):
 
 def _not_far(step: Tensor) -> Tensor:
     """Steps [N, S], those shortened that are longer than is known about."""
-    length = (step.square().sum(dim=1, keepdim=True) + _TINY).sqrt()
+    length = step.square().sum(dim=1, keepdim=True).clamp_min(_TINY).sqrt()
     shortened: Tensor = step * (_LONGEST_STEP / length).clamp(max=1)
     return shortened
 
@@ -344,10 +346,10 @@ def _least_squares(slope: Tensor, left: Tensor) -> Tensor:
     size = residual.square().sum(dim=1, keepdim=True)
     for _ in range(_ROUNDS):
         image = curvature @ direction + damping * direction
-        way = size / ((direction * image).sum(dim=1, keepdim=True) + _TINY)
+        way = size / (direction * image).sum(dim=1, keepdim=True).clamp_min(_TINY)
         step, residual = step + way * direction, residual - way * image
         size_then = residual.square().sum(dim=1, keepdim=True)
-        direction = residual + size_then / (size + _TINY) * direction
+        direction = residual + size_then / size.clamp_min(_TINY) * direction
         size = size_then
     return step.squeeze(2)
 
