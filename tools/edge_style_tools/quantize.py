@@ -129,7 +129,8 @@ def quantize(
         raise ModelError("the network has no convolution to quantize")
     # Of all nodes of these kinds the quantizer notes ranges, wanted or not; those of an encoder's
     # scalars may be too narrow for its histograms.
-    wanted = {node.op_type for node in model.graph.node if node.name in set(nodes)}
+    names = set(nodes)
+    wanted = {node.op_type for node in model.graph.node if node.name in names}
     kinds = [kind for kind in _QUANTIZED_OPERATIONS if kind in wanted]
     # An encoder's graph begins with a frame too, but does not end with one.
     has_picture = [value.name for value in model.graph.output] == [OUTPUT_NAME]

@@ -19,8 +19,9 @@ from edge_style.stylizer import Stylizer
 # The photo's own code is looked up anew after so many frames, and approached in small steps, or the
 # picture would jump.
 _LOOKED_UP_EVERY = 30
-# Of these so many are for the encoder, beside the frames: it takes as long as ten of them.
-_LOOKED_UP_AHEAD = 15
+# Of these so many are for the encoder, beside the frames: by itself it takes as long as 15 to 20 of
+# them, and it shares the cores with them.
+_LOOKED_UP_AHEAD = 25
 _APPROACH = 0.1
 
 

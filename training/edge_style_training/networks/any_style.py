@@ -150,7 +150,11 @@ class StyleEncoder(nn.Module):
         # See `learn_usual`.
         self.register_buffer("usual", torch.zeros(numbers))
         self.register_buffer("components", torch.zeros(numbers, config.code - 1))
-        self.head = _silent_head(config.code - 1, config.hidden, config.code - 1)
+        last = nn.Linear(config.hidden, config.code - 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        first = nn.Linear(config.code - 1, config.hidden)
+        self.head = nn.Sequential(first, nn.ReLU(), last)
 
     def statistics(self, pictures: Tensor, activations: Mapping[str, Tensor]) -> Tensor:
         """What tells styles apart, float32 [N, F], the numbers of colours first.
@@ -209,7 +213,7 @@ class Feedback(nn.Module):
     """How a code should change, by what the transformer paints with it: learned, not trained.
 
     Gram matrices of `TRIED_LAYERS` are held as vectors, their numbers, whose squared differences
-    sum up to the style loss: entries on and below the diagonal, the latter times the root of two,
+    sum up to the style loss: entries on the diagonal, and those below it times the root of two, all
     by the width of the layer. They follow a code nearly linearly, with a slope that goes with how
     strong the two channels are that a number is of.
     """
@@ -240,7 +244,7 @@ class Feedback(nn.Module):
         self.register_buffer("slope", torch.zeros(code - 1, numbers, dtype=torch.float16))
 
     def numbers(self, activations: Mapping[str, Tensor]) -> Tensor:
-        """Of the Gram matrices of `activations` [N, C, H W] at `TRIED_LAYERS`, float32 [N, G]."""
+        """Of the Gram matrices of `activations` [N, C, H, W] at `TRIED_LAYERS`, float32 [N, G]."""
         found = []
         for layer in TRIED_LAYERS:
             gram = gram_matrix(activations[layer]).flatten(1)
@@ -449,14 +453,6 @@ class AnyStyleNet(nn.Module):
         encode = self.whole_encoder
         codes = [encode(picture.unsqueeze(0))[0] for picture in pictures]
         return self.transformer.blended(torch.stack(codes).mean(dim=0))
-
-
-def _silent_head(seen: int, hidden: int, numbers: int) -> nn.Sequential:
-    """Two layers that say nothing before they have learned."""
-    last = nn.Linear(hidden, numbers)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(seen, hidden), nn.ReLU(), last)
 
 
 def single_style_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
