@@ -45,9 +45,9 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def open_any(models: Path, pictures: Path) -> Callable[..., AnyStylizer]:
-    def open_(text: str, *, is_live: bool = False) -> AnyStylizer:
+    def open_(text: str, **how: bool) -> AnyStylizer:
         stylizer = Stylizer.load(models / "any.onnx", provider="cpu")
-        return AnyStylizer.open(stylizer, text, is_live=is_live)
+        return AnyStylizer.open(stylizer, text, **{"is_live": False, **how})
 
     return open_
 
@@ -260,10 +260,11 @@ def test_the_frames_own_code_is_approached_in_steps(open_any: Any) -> None:
     assert steps.min() >= -25, "but not at once"
 
 
+@pytest.mark.parametrize(("in_background", "frames"), [(True, 200), (False, 28)])
 def test_frames_do_not_wait_while_their_own_code_is_looked_up(
-    open_any: Any, monkeypatch: pytest.MonkeyPatch
+    open_any: Any, monkeypatch: pytest.MonkeyPatch, in_background: bool, frames: int
 ) -> None:
-    stylizer = open_any("red.png", is_live=True)
+    stylizer = open_any("red.png", is_live=True, in_background=in_background)
     stylizer(flat(BLUE), (0, 0))
     may_end, encode = threading.Event(), stylizer._encoder
     begun = threading.Event()
@@ -274,10 +275,12 @@ def test_frames_do_not_wait_while_their_own_code_is_looked_up(
         return encode(frame)
 
     monkeypatch.setattr(stylizer, "_encoder", slow)
-    for _ in range(28):
+    for _ in range(frames):
         assert colour_of(stylizer(flat(RED), (0, 0)))[2] == 200
     assert begun.wait(20)
     may_end.set()
+    if in_background:
+        stylizer._coming.result(20)
     for _ in range(5):
         last = colour_of(stylizer(flat(RED), (0, 0)))[2]
     assert last < 200

@@ -20,7 +20,7 @@ from edge_style.stylizer import Stylizer
 # picture would jump.
 _LOOKED_UP_EVERY = 30
 # Of these so many are for the encoder, beside the frames: by itself it takes as long as 15 to 20 of
-# them, and it shares the cores with them.
+# them at 640x480, and it shares the cores with them.
 _LOOKED_UP_AHEAD = 25
 _APPROACH = 0.1
 
@@ -55,6 +55,7 @@ class AnyStylizer(StagedStylizer):
         mixes: Sequence[StyleMix],
         *,
         is_live: bool,
+        in_background: bool = False,
     ) -> None:
         """Read all pictures, and encode each once.
 
@@ -63,6 +64,7 @@ class AnyStylizer(StagedStylizer):
             encoder: gives them.
             mixes: the styles.
             is_live: frames follow one another, and one of them may be the style.
+            in_background: no frame waits for the encoder; else a clip comes out the same each time.
 
         Raises:
             UsageError: there are no styles, or a frame is to be one where there are none.
@@ -75,6 +77,7 @@ class AnyStylizer(StagedStylizer):
         self._stylizer = stylizer
         self._encoder = encoder
         self._is_live = is_live
+        self._in_background = in_background
         self.provider = stylizer.provider
         self.frame_style = FRAME if is_live else ""
         self._styles: tuple[str, ...] = (*(mix.name for mix in mixes), *[FRAME] * is_live)
@@ -96,7 +99,9 @@ class AnyStylizer(StagedStylizer):
         self._coming: Future[Code] | None = None
 
     @classmethod
-    def open(cls, stylizer: Stylizer, text: str | None, *, is_live: bool) -> "AnyStylizer":
+    def open(
+        cls, stylizer: Stylizer, text: str | None, *, is_live: bool, in_background: bool = False
+    ) -> "AnyStylizer":
         """With the encoder beside it and the pictures that `--style` names.
 
         Raises:
@@ -107,8 +112,8 @@ class AnyStylizer(StagedStylizer):
             raise UsageError(
                 f"'{stylizer.name}' paints in the style of a picture: give it with --style PICTURE"
             )
-        mixes = parse_styles(text)
-        return cls(stylizer, StyleEncoder.beside(stylizer), mixes, is_live=is_live)
+        mixes, encoder = parse_styles(text), StyleEncoder.beside(stylizer)
+        return cls(stylizer, encoder, mixes, is_live=is_live, in_background=in_background)
 
     @property
     def name(self) -> str:
@@ -157,7 +162,7 @@ class AnyStylizer(StagedStylizer):
 
     def adopt(self, picture: Rgb) -> None:
         """Let the frame's style be that of `picture`, uint8 [H, W, 3], RGB."""
-        self._codes[-1] = self._encoder(picture)
+        self._codes[-1] = self._look_up(picture).result()
 
     def __call__(self, frame: Rgb, style: Sequence[float] | None = None) -> Rgb:
         """Stylize one frame; see `Stylizer`."""
@@ -192,14 +197,20 @@ class AnyStylizer(StagedStylizer):
     def _own_code(self, frame: Rgb) -> Code:
         """The frame's own code; of live frames that of the last second or so."""
         if self._own is None or not self._is_live:
-            self._own = self._wanted = self._encoder(frame)
+            self._own = self._wanted = self._look_up(frame).result()
             self._frames_since = 0
         elif self._coming is None and self._frames_since >= _LOOKED_UP_EVERY - _LOOKED_UP_AHEAD:
-            self._coming = self._beside.submit(self._encoder, frame.copy())
+            self._coming = self._look_up(frame.copy())
         elif self._coming is not None and self._frames_since >= _LOOKED_UP_EVERY:
-            # As many frames later on every machine, so that a clip comes out the same.
-            self._wanted, self._coming = self._coming.result(), None
-            self._frames_since = 0
+            # As many frames later on every machine, so that a clip comes out the same. A show goes
+            # on with the code that it has: small frames are done before the encoder is.
+            if not self._in_background or self._coming.done():
+                self._wanted, self._coming = self._coming.result(), None
+                self._frames_since = 0
         self._frames_since += 1
         self._own = self._own + _APPROACH * (self._wanted - self._own)
         return self._own
+
+    def _look_up(self, picture: Rgb) -> Future[Code]:
+        """One after another: not every provider can run a network twice at a time."""
+        return self._beside.submit(self._encoder, picture)

@@ -77,7 +77,12 @@ class Networks:
                 tell=self._note,
             )
             if isinstance(loaded, Stylizer) and loaded.takes_code:
-                loaded = AnyStylizer.open(loaded, self._options.style, is_live=True)
+                loaded = AnyStylizer.open(
+                    loaded,
+                    self._options.style,
+                    is_live=True,
+                    in_background=not self._options.is_conversion,
+                )
                 if self.with_pictures is None:
                     self.with_pictures = len(self.stylizers)
             self._note_start(loaded)
