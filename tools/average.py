@@ -4,7 +4,8 @@
 
 Weights before and after a training that went on lie close enough together that what lies between
 them paints as well as both or better ("Model soups", Wortsman et al. 2022, arXiv 2203.05482). What
-the file says of itself is the last one's, without its scores: those are to be measured anew.
+the file says of itself is the last one's, without its scores: those are to be measured anew. So is
+the feedback of a network for any style, which is learned of one transformer and holds for no other.
 """
 
 import argparse
@@ -12,29 +13,40 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from edge_style.errors import EdgeStyleError, UsageError
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_style_training.networks import complete_settings
 
 
 def average(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
-    """The last one, with the mean of all weights and without scores.
+    """The last one, with the mean of all weights, and without scores and feedback.
 
     Raises:
         UsageError: they are not of one network.
+        WeightsError: one of them is of a network that cannot be.
     """
     *_, last = checkpoints
+    network = _without_feedback(last)
     for one in checkpoints:
-        if (one.architecture, one.network) != (last.architecture, last.network):
+        if (one.architecture, _without_feedback(one)) != (last.architecture, network):
             raise UsageError(f"'{one.name}' and '{last.name}' are of different networks")
     weights = {
         name: _mean([one.weights[name] for one in checkpoints], weight)
         for name, weight in last.weights.items()
+        if not name.startswith("feedback.")
     }
-    return replace(last, weights=weights, scores={})
+    return replace(last, network=network, weights=weights, scores={})
+
+
+def _without_feedback(checkpoint: Checkpoint) -> dict[str, Any]:
+    """All settings of its network, also those that the file leaves to defaults."""
+    settings = complete_settings(checkpoint.architecture, checkpoint.network)
+    return {**settings, "feedback": False} if checkpoint.architecture == "any" else settings
 
 
 def _mean(weights: Sequence[Tensor], like: Tensor) -> Tensor:
@@ -50,12 +62,17 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     try:
-        save_checkpoint(
-            average([load_checkpoint(path) for path in options.checkpoints]), options.output
-        )
+        mean = average([load_checkpoint(path) for path in options.checkpoints])
+        save_checkpoint(mean, options.output)
     except EdgeStyleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if mean.architecture == "any":
+        print(
+            f"{options.output}: codes are as guessed, train-any --from {options.output} "
+            "--only-feedback learns how they are off",
+            file=sys.stderr,
+        )
     return 0
 
 

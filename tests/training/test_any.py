@@ -14,10 +14,10 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 
 from edge_style import cli
 from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
-from edge_style_training import any_data
+from edge_style_training import any_data, any_run
 from edge_style_training.any_data import StyleDataset, changed_colours
 from edge_style_training.any_run import DEFAULTS, read_aside, split_pool
-from edge_style_training.any_training import AnyTrainer, StyleBank, needed_layers
+from edge_style_training.any_training import AnyTrainer, StyleBank, needed_layers, read_style
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
@@ -25,6 +25,7 @@ from edge_style_training.losses import gram_matrix
 from edge_style_training.near_copies import near_copies
 from edge_style_training.networks import build_network
 from edge_style_training.networks.any_style import (
+    STYLE_PX,
     AnyStyleConfig,
     AnyStyleNet,
     Feedback,
@@ -33,6 +34,7 @@ from edge_style_training.networks.any_style import (
 )
 from edge_style_training.networks.lean import LeanConfig, LeanNet
 from edge_style_training.reference import reference_picture
+from edge_style_training.run import run_shown
 from edge_style_training.training_loop import Progress
 from edge_style_training.vgg import LossNetwork
 
@@ -235,8 +237,13 @@ def test_the_stream_of_styles_can_be_repeated(tmp_path: Path) -> None:
     assert len({crop.numpy().tobytes() for crop in crops}) == 24
     other = StyleDataset([path], [path], 48, seed=1)
     assert not torch.equal(crops[0], other[0])
+    alone = StyleDataset([path], [], 48, seed=1)
     with pytest.raises(ContentError):
         StyleDataset([], [path], 48, 0)
+    larger = StyleDataset([path], [], 64, seed=1)
+    path.unlink()
+    assert torch.equal(StyleDataset.with_crops(alone, 64)[3], larger[3]), "without reading again"
+    assert alone[3].shape == (3, 48, 48)
 
 
 def test_two_fifths_of_the_styles_are_painted_by_the_program(
@@ -404,6 +411,18 @@ def test_training_lowers_the_loss_in_styles_kept_aside(make_trainer: Any, tmp_pa
     assert written.architecture == "any"
     assert isinstance(written.build(), AnyStyleNet)
     assert not (tmp_path / "any.resume.pth").exists()
+
+
+def test_crops_of_several_sizes_are_validated_on_too(make_trainer: Any) -> None:
+    trainer = make_trainer(replace(TINY, crop_px=64, crop_spread=1.5))
+    scores, painted = trainer.validate()
+    assert painted.shape == (1, 3, 64, 64)
+    totals = []
+    for side in (32, 64, 96):
+        trainer.dataset.crop_px, trainer.dataset.spread = side, 1.0
+        totals.append(trainer.validate()[0]["total"])
+    assert max(totals) > 1.001 * min(totals)
+    assert scores["total"] == pytest.approx(sum(totals) / 3)
 
 
 def test_each_photo_gets_styles_of_its_own_until_the_bank_begins_again(make_trainer: Any) -> None:
@@ -582,6 +601,7 @@ def test_the_command_and_a_refinement_of_what_it_made(
     vgg_file: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = pool_of_styles
     recipe, aside, output = (tmp_path / name for name in ("any.toml", "aside.txt", "any.pth"))
@@ -611,11 +631,20 @@ def test_the_command_and_a_refinement_of_what_it_made(
     assert "--resume goes on with it, --force starts anew" in capsys.readouterr().err
     assert left.read_bytes() == b"hours of work"
     left.unlink()
+
+    def then_lose_a_picture(*given: Any) -> Checkpoint:
+        best = run_shown(*given)
+        (pool / "1.png").unlink()
+        return best
+
+    monkeypatch.setattr(any_run, "run_shown", then_lose_a_picture)
     assert run("train-any", *arguments, "--output", output, "--from", "starry") == 0
     errors = capsys.readouterr().err
     assert "1,536 styles made of 2 pictures, aside 2.png" in errors
+    advice = f"train-any --from {output} --only-feedback adds it"
+    assert "".join(advice.split()) in "".join(errors.split()), "wherever its lines are broken"
     made = load_checkpoint(output)
-    assert (made.name, made.architecture, made.step) == ("any", "any", 2)
+    assert (made.name, made.step, made.network["feedback"]) == ("any", 2, True)
     assert run("train-any", *arguments, "--output", output) == 2
     assert "exists" in capsys.readouterr().err
 
@@ -626,16 +655,15 @@ def test_the_command_and_a_refinement_of_what_it_made(
     assert refined.architecture == "lean"
     net = made.build()
     assert isinstance(net, AnyStyleNet)
-    from edge_style_training.any_training import read_style
-
-    predicted = net.for_styles([read_style(painting)])
+    seen_px = net.whole_encoder.picture_px
+    predicted = net.for_styles([read_style(painting, seen_px)])
     photo = pictures(1, 48)
     with torch.no_grad():
-        torch.testing.assert_close(refined.build()(photo), predicted(photo), rtol=1e-2, atol=0.1)
-    # And not by chance: another picture's network is another one.
-    other = net.for_styles([read_style(pool / "0.png")])
-    with torch.no_grad():
-        assert float((other(photo) - predicted(photo)).abs().mean()) > 0.01
+        apart = float((refined.build()(photo) - predicted(photo)).abs().mean())
+        # And not by chance: of another picture, or of another size, the network is another one.
+        for other in (read_style(pool / "0.png", seen_px), read_style(painting, STYLE_PX)):
+            others = net.for_styles([other])(photo)
+            assert float((others - predicted(photo)).abs().mean()) > 5 * apart
 
 
 def test_another_training_goes_on_with_a_network_for_any_style(make_trainer: Any) -> None:
@@ -675,7 +703,7 @@ def test_a_network_for_any_style_brings_its_settings(
     # Feedback alone leaves everything else as it was.
     recipe.write_text("validation_photos = 1\nfeedback_styles = 3\n")
     corrected = tmp_path / "corrected.pth"
-    only = ["--output", corrected, "--only-feedback"]
+    only = ["--output", corrected, "--only-feedback", "--seed", 5]
     assert run("train-any", *options, "--from", output, *only) == 0
     learned = load_checkpoint(corrected)
     assert learned.scores["total"] > 0
@@ -683,6 +711,10 @@ def test_a_network_for_any_style_brings_its_settings(
     few = [pool_of_styles, *options[1:7], "--config", recipe]
     assert run("train-any", *few, "--from", output, *only, "--force") == 0
     assert load_checkpoint(corrected).scores == pytest.approx(learned.scores)
+    # Of itself it says what holds now, and of its training what did then.
+    changed = {"seed": 5, "feedback_styles": 3}
+    assert learned.training == {**load_checkpoint(output).training, **changed}
+    assert learned.name == "corrected"
     for name, weight in load_checkpoint(output).weights.items():
         assert torch.equal(learned.weights[name], weight)
     assert float(learned.weights["feedback.slope"].abs().max()) > 0
@@ -700,10 +732,18 @@ def test_a_network_for_any_style_brings_its_settings(
         capsys.readouterr()
         assert run("train-any", *options, *wrong) == 2
         assert said in capsys.readouterr().err
-    recipe.write_text("[network]\nhidden = 9\n")
-    capsys.readouterr()
-    assert run("train-any", *options, "--output", output, "--from", base) == 2
-    assert "its network is another than the recipe's" in capsys.readouterr().err
+    for wrong_network, said in (
+        ("hidden = 9", "its network is another than the recipe's"),
+        ("hiden = 9", "unexpected keyword argument 'hiden'"),
+        ("code = 3", "code should be at least 11"),
+        ("transformer.width = 0", "widths should be at least 1"),
+        ("transformer.wid = 3", "unexpected keyword argument 'wid'"),
+    ):
+        recipe.write_text(f"[network]\n{wrong_network}\n")
+        capsys.readouterr()
+        assert run("train-any", *options, "--output", output, "--from", base) == 2
+        (error,) = capsys.readouterr().err.splitlines()
+        assert said in error
     assert not output.exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from edge_style import cli
-from edge_style.errors import CheckpointError
+from edge_style.errors import CheckpointError, WeightsError
 from edge_style_training.base import (
     BASE_NAME,
     BASE_STYLE,
@@ -151,6 +151,66 @@ def test_a_base_can_get_further_coarse_blocks(
 
     recipe.write_text("[network]\ncoarse_blocks = 3\nwidth = 16\n")
     assert train(painting_file, *arguments, "--force") == 2
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ("width = 16", "expected [16, 3, 8, 8]"),
+        ("blocks = 2", "lacks body.1"),
+        ('norm = "instance"', "has body.0.norm1"),
+    ],
+)
+def test_a_base_of_another_network_is_refused_in_a_line(
+    base_file: Path,
+    painting_file: Path,
+    photo_folder: Path,
+    vgg_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    network: str,
+    said: str,
+    many: bool,
+) -> None:
+    recipe, output = tmp_path / "recipe.toml", tmp_path / "new.pth"
+    recipe.write_text(f"[network]\n{network}\n")
+    options = ["--content", photo_folder, "--vgg", vgg_file, "--output", output, "--workers", 0]
+    options += ["--config", recipe, "--from", base_file]
+    paintings = [painting_file, painting_file, "--many"] if many else [painting_file]
+    assert train(*paintings, *options) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: the checkpoint does not fit architecture 'lean'")
+    assert said in error
+
+
+def test_a_base_for_many_need_not_be_styled_everywhere(
+    base_file: Path, painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other.png").write_bytes(painting_file.read_bytes())
+    recipe, output = tmp_path / "recipe.toml", tmp_path / "new.pth"
+    recipe.write_text("[network]\nstyled_at = [0]\n")
+    options = ["--content", photo_folder, "--vgg", vgg_file, "--output", output, "--workers", 0]
+    options += ["--steps", 1, "--batch-size", 1, "--crop", 32, "--validation-photos", 1]
+    options += ["--lr", 1e-6, "--config", recipe, "--from", base_file, "--many"]
+    assert train(painting_file, tmp_path / "other.png", *options) == 0
+    made = load_checkpoint(output)
+    assert made.network["styled_at"] == [0]
+    assert made.weights["stem.1.weight"].shape == (2, 8)
+    assert made.weights["body.0.norm1.weight"].shape == (8,)
+    # What is styled where means nothing to a single one.
+    alone = made.single_style("other")
+    assert (alone.network["styles"], alone.network["styled_at"]) == (1, None)
+    for key, value in load_checkpoint(base_file).weights.items():
+        torch.testing.assert_close(alone.weights[key], value, atol=1e-4, rtol=0)
+
+
+def test_a_base_for_any_style_of_settings_unknown_here_is_an_error_of_its_own(
+    base_file: Path,
+) -> None:
+    later = replace(load_checkpoint(base_file), architecture="any", network={"later": 1})
+    with pytest.raises(WeightsError, match="unexpected keyword argument 'later'"):
+        settings_from(later, "later.pth")
 
 
 def test_an_unknown_base_is_named(

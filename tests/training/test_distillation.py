@@ -95,6 +95,18 @@ def test_each_style_of_a_student_of_many_is_its_teachers(make: Any, tmp_path: Pa
     assert float((light - dark).mean()) > 50
 
 
+def test_crops_of_several_sizes_are_validated_on_too(make: Any) -> None:
+    training = make(replace(TINY, crop_px=64, crop_spread=1.5), teacher(1, "starry"))
+    scores, pictures = training.validate()
+    assert pictures.shape == (1, 3, 64, 64)
+    totals = []
+    for side in (32, 64, 96):
+        training.dataset.crop_px, training.dataset.spread = side, 1.0
+        totals.append(training.validate()[0]["total"])
+    assert max(totals) > 1.001 * min(totals)
+    assert scores["total"] == pytest.approx(sum(totals) / 3)
+
+
 def test_a_resumed_distillation_repeats_an_uninterrupted_one(make: Any) -> None:
     master = teacher(1, "starry")
     expected = make(TINY, master, name="whole.pth").run(Log())

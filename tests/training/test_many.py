@@ -89,6 +89,9 @@ def test_a_network_of_many_begins_as_the_single_one_it_was_made_from() -> None:
     photo = 255 * torch.rand(1, 3, 40, 56, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         torch.testing.assert_close(many(photo, torch.tensor([[0.0, 0, 0, 1]])), single(photo))
+        some = single.with_styles(4, (0, 2))
+        torch.testing.assert_close(some(photo, torch.tensor([[0.0, 0, 0, 1]])), single(photo))
+    assert len(list(some.normalizations())) < len(list(many.normalizations()))
     with pytest.raises(ValueError, match="4 styles"):
         many.with_styles(2)
 
@@ -126,7 +129,7 @@ def test_paintings_are_trained_together_and_credited(
 
     alone = made.single_style("night")
     assert (alone.name, alone.painting, alone.year) == ("night", "At Night", "1901")
-    assert "styles" not in alone.network
+    assert alone.network["styles"] == 1
     assert alone.training["style_weight"] == 2.0
     photo = 255 * torch.rand(1, 3, 40, 56)
     with torch.no_grad():

@@ -229,6 +229,10 @@ def test_recipes_are_checked(tmp_path: Path) -> None:
     [
         ({"steps": 0}, "steps should be at least 1"),
         ({"learning_rate": 0.0}, "above 0"),
+        ({"learning_rate": float("inf")}, "finite"),
+        ({"crop_spread": 0.9}, "crop_spread should be at least 1"),
+        ({"crop_spread": float("inf")}, "crop_spread should be finite"),
+        ({"crop_spread": float("nan")}, "crop_spread should be at least 1"),
         ({"content_weight": 0.0, "style_weight": 0.0}, "nothing to learn"),
         ({"precision": "int4"}, "precision should be"),
     ],

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,12 @@ class StyleDataset(Dataset[Tensor]):
         self.photos = photos
         self.crop_px = crop_px
         self.seed = seed
+
+    def with_crops(self, crop_px: int) -> "StyleDataset":
+        """Styles of the same pictures and seed, of another side; the pool is not read again."""
+        other = copy(self)
+        other.crop_px = crop_px
+        return other
 
     def __getitem__(self, number: int) -> Tensor:
         draw = random.Random(f"style {self.seed}/{number}")

@@ -42,7 +42,15 @@ DEFAULTS: Mapping[str, Any] = {
 
 
 # What scores depend on: those of a network that only gets feedback are to be compared with before.
-_SCORED_WITH = ("crop_px", "style_px", "style_weight", "style_layers", "validation_photos")
+_SCORED_WITH = (
+    "crop_px",
+    "crop_spread",
+    "style_px",
+    "style_layers",
+    "content_weight",
+    "style_weight",
+    "validation_photos",
+)
 
 # Losses of `train` that this training does not have; silently without them would be worse.
 _OF_ONE_STYLE = ("tv_weight",)
@@ -142,6 +150,8 @@ def run_any_training(
         assert isinstance(base, AnyStyleNet)
         trainer.network.load_state_dict(base.state_dict())
         best = load_checkpoint(find_base(start_from))
+        own = {name: config.as_dict()[name] for name in (*_SCORED_WITH, "seed", "feedback_styles")}
+        best = replace(best, name=output.stem, training={**best.training, **own})
     else:
         if resume:
             trainer.resume()
@@ -151,8 +161,13 @@ def run_any_training(
             trainer.begin(base)
         best = run_shown(trainer, console, len(photos), log_dir)
         trainer.network.load_state_dict(dict(best.weights))
+        if config.feedback_styles:
+            console.print(
+                f"{output}: whole but for its feedback, which comes now; if that is interrupted, "
+                f"train-any --from {output} --only-feedback adds it"
+            )
     if config.feedback_styles:
-        best = _with_feedback(trainer, best, StyleDataset(pool, photos, STROKES_PX, config.seed))
+        best = _with_feedback(trainer, best, dataset.with_crops(STROKES_PX))
         save_checkpoint(best, output)
     console.print(
         f"{output}: best at step {best.step:,}, total loss {best.scores['total']:,.0f} in styles "
@@ -172,6 +187,7 @@ def _config(
 
     Raises:
         UsageError: they do not go together.
+        WeightsError: the network has a setting that there is not, or that cannot be.
     """
     if only_feedback and not isinstance(base, AnyStyleNet):
         raise UsageError("--only-feedback is for a network for any style: give it with --from")
@@ -183,7 +199,8 @@ def _config(
     for name in _OF_ONE_STYLE:
         if getattr(config, name):
             raise UsageError(f"train-any has no {name}: leave it out of the recipe")
-    if isinstance(base, AnyStyleNet) and not base.config.agrees(AnyStyleConfig(**config.network)):
+    network = AnyStyleConfig.of(config.network)
+    if isinstance(base, AnyStyleNet) and not base.config.agrees(network):
         raise UsageError(f"--from {start_from}: its network is another than the recipe's")
     return config
 

@@ -285,31 +285,34 @@ class AnyTrainer(Training):
         }
 
     def validate(self) -> tuple[dict[str, float], Tensor]:
-        """Mean losses of held-out photos in styles that were kept aside."""
+        """Mean losses of held-out photos in styles that were kept aside, of crops of all sizes."""
         sums = dict.fromkeys(("content", "style", "tv", "total"), 0.0)
         pictures = []
+        sides = self.dataset.typical_sides
         pairs = max(len(self.held_out), len(self.aside))
         for number in range(pairs):
             photo = self.held_out[number % len(self.held_out)]
             path = self.aside[number % len(self.aside)]
             style = read_style(path, STROKES_PX).to(self.device)
-            frame = read_crops([photo], self.config.crop_px).to(self.device)
             yardstick = PerceptualLoss(self.vgg, [style], self.config.objective)
+            encode = self.network.whole_encoder
+            picture = read_style(path, encode.picture_px).unsqueeze(0)
             with torch.no_grad():
-                encode = self.network.whole_encoder
-                picture = read_style(path, encode.picture_px).unsqueeze(0)
                 code = encode(picture.to(self.device))
-                stylized = self.network(frame, code)
-                stylized = stylized[..., : frame.shape[2], : frame.shape[3]].clamp(0, 255)
-                losses = yardstick(stylized, yardstick.content_targets(frame))
-            for name in sums:
-                sums[name] += float(getattr(losses, name)) / pairs
-            pictures.append(stylized.cpu())
+            for side in sides:
+                frame = read_crops([photo], side).to(self.device)
+                with torch.no_grad():
+                    stylized = self.network(frame, code)[..., :side, :side].clamp(0, 255)
+                    losses = yardstick(stylized, yardstick.content_targets(frame))
+                for name in sums:
+                    sums[name] += float(getattr(losses, name)) / (pairs * len(sides))
+                if side == sides[0]:
+                    pictures.append(stylized.cpu())
         return sums, torch.cat(pictures)
 
 
-def read_style(path: Path, short_px: int = STYLE_PX) -> Tensor:
-    """The picture at `path`, by default as the encoder sees it whole, [3, H, W], RGB, 0..255.
+def read_style(path: Path, short_px: int) -> Tensor:
+    """The picture at `path` with its short side at `short_px`, [3, H, W], RGB, 0..255.
 
     Raises:
         ImageError: it cannot be read.

@@ -107,6 +107,9 @@ def settings_from(base: Checkpoint, name: str) -> dict[str, Any]:
     Args:
         base: what is begun with.
         name: as it was asked for. `base` is for paintings of all kinds, with weights for them.
+
+    Raises:
+        UsageError, WeightsError: its objective or its network has settings that there are not.
     """
     objective = objective_of(base)
     if base.architecture == "any":
@@ -227,12 +230,13 @@ def take_over(
     if known == wanted:
         checkpoint.load_into(network)
         return
-    if not isinstance(begun, LeanNet) or known != 1:
+    if not (isinstance(begun, LeanNet) and isinstance(network, LeanNet) and known == 1):
         raise CheckpointError(
             f"the checkpoint knows {known} styles, the settings want {wanted}: begin with a "
             "network of one style, or of as many"
         )
-    network.load_state_dict(begun.with_styles(wanted).state_dict())
+    many = begun.with_styles(wanted, network.config.styled_at)
+    replace(checkpoint, weights=many.state_dict()).load_into(network)
 
 
 def _gets_head_norm(network: nn.Module, begun: LeanNet) -> bool:

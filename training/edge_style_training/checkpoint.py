@@ -101,7 +101,7 @@ class Checkpoint:
         if not isinstance(network, LeanNet):
             raise CheckpointError(f"architecture {self.architecture!r} knows one style only")
         about = dict(self.styles[number])
-        settings = {key: value for key, value in self.network.items() if key != "styles"}
+        settings = {**self.network, "styles": 1, "styled_at": None}
         weight = about.pop("style_weight", self.training.get("style_weight"))
         return replace(
             self,

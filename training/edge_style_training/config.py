@@ -1,5 +1,6 @@
 """Settings of a training: defaults, a TOML recipe, the command line, in this order."""
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -114,8 +115,12 @@ class TrainingConfig:
             value = getattr(self, name)
             if not value >= minimum:
                 raise UsageError(f"{name} should be at least {minimum}, not {value}")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning_rate should be above 0, not {self.learning_rate}")
+            if value == math.inf:
+                raise UsageError(f"{name} should be finite, not {value}")
+        if not 0 < self.learning_rate < math.inf:
+            raise UsageError(
+                f"learning_rate should be above 0 and finite, not {self.learning_rate}"
+            )
         if self.content_weight == self.style_weight == 0:
             raise UsageError("content_weight and style_weight are both 0: nothing to learn")
         if not self.style_layers:

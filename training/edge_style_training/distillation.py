@@ -9,6 +9,7 @@ Several teachers of one painting each make one network of many styles (Dumoulin 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -111,17 +112,20 @@ class Distillation(Training):
         return {"total": distance(stylized.float(), wanted.float())}
 
     def validate(self) -> tuple[dict[str, float], Tensor]:
-        """Mean distance of the photos held out, each in one style after the other."""
-        total, pictures = 0.0, []
-        for number, photo in enumerate(self.held_out):
-            frame = read_crops([photo], self.config.crop_px).to(self.device)
-            style = torch.tensor([number % len(self.teachers)])
-            with torch.no_grad():
-                stylized = self._stylize(frame, style).clamp(0, 255)
-                wanted = self._taught(frame, style).clamp(0, 255)
-            total += float(distance(stylized, wanted)) / len(self.held_out)
-            pictures.append(stylized.cpu())
-        return {"total": total}, torch.cat(pictures)
+        """Mean distance of the photos held out, in crops of all sizes, each in the next style."""
+        distances, pictures = [], []
+        sides = self.dataset.typical_sides
+        for side in sides:
+            for number, photo in enumerate(self.held_out):
+                frame = read_crops([photo], side).to(self.device)
+                style = torch.tensor([number % len(self.teachers)])
+                with torch.no_grad():
+                    stylized = self._stylize(frame, style).clamp(0, 255)
+                    wanted = self._taught(frame, style).clamp(0, 255)
+                distances.append(float(distance(stylized, wanted)))
+                if side == sides[0]:
+                    pictures.append(stylized.cpu())
+        return {"total": fmean(distances)}, torch.cat(pictures)
 
     def describe(self) -> dict[str, Any]:
         """The teacher's credits; of several, a style for each."""

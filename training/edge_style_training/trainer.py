@@ -65,7 +65,7 @@ class Trainer(Training):
         self.material["paintings"] = fingerprint(each.numpy().tobytes() for each in paintings)
         paintings = [painting.to(self.device) for painting in paintings]
         self.styles = int(config.network.get("styles", 1))
-        # Validation is always in float32, so that figures of all trainings can be compared.
+        # Validation is never in bfloat16, so that figures of all trainings can be compared.
         yardstick = PerceptualLoss(
             loss_network.to(self.device), paintings, config.objective, separate=self.styles > 1
         )

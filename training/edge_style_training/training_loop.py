@@ -119,9 +119,9 @@ class Training(ABC):
             )
         self.device = self.accelerator.device
         self.precision = resolve_precision(config.precision, self.device)
-        # All steps have one size: what the search for the quickest convolutions costs comes back.
+        # Crops have few sizes: what the search for the quickest convolutions costs comes back.
         torch.backends.cudnn.benchmark = True
-        # Gram matrices of bfloat16 features lose nothing by it.
+        # As convolutions are by default. Gram matrices of bfloat16 features lose nothing by it.
         torch.backends.cuda.matmul.allow_tf32 = True
         network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload] # stubs lack it
         trained = [weight for weight in network.parameters() if weight.requires_grad]
@@ -156,7 +156,10 @@ class Training(ABC):
 
     @abstractmethod
     def validate(self) -> tuple[dict[str, float], Tensor]:
-        """Losses on the photos held out, in float32; and the stylized ones [N, 3, H, W], 0..255."""
+        """Losses on the photos held out; and the stylized ones [N, 3, H, W], 0..255.
+
+        Numbers are float32 whatever the precision of the training; CUDA multiplies them as TF32.
+        """
 
     def describe(self) -> dict[str, Any]:
         """What the checkpoint says of its styles: fields of `Checkpoint`."""

@@ -57,7 +57,7 @@ class Validation:
         """Keep what to measure with.
 
         Args:
-            yardstick: the objective, in float32 whatever training computes in.
+            yardstick: the objective, never in bfloat16, whatever training computes in.
             photos: those held out.
             sides_px: of their centre crops; of several, each photo is seen at each, and losses are
                 the mean of all.

@@ -23,11 +23,13 @@ def _johnson(**config: Any) -> nn.Module:
     return TransformerNet()
 
 
+def _with_tuples(config: Mapping[str, Any]) -> dict[str, Any]:
+    # TOML and checkpoints know lists only.
+    return {key: tuple(each) if isinstance(each, list) else each for key, each in config.items()}
+
+
 def _lean(**config: Any) -> nn.Module:
-    for name in ("instance_at", "styled_at"):
-        if config.get(name) is not None:
-            config[name] = tuple(config[name])  # a list in TOML and in checkpoints
-    return LeanNet(LeanConfig(**config))
+    return LeanNet(LeanConfig(**_with_tuples(config)))
 
 
 def _any(**config: Any) -> nn.Module:
@@ -42,13 +44,17 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
 
 
 def complete_settings(architecture: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with everything that it leaves to defaults, which may be others one day."""
+    """`config` with everything that it leaves to defaults, which may be others one day.
+
+    Raises:
+        WeightsError: of a network for any style, it has a setting that cannot be.
+    """
     if architecture == "any":
-        transformer = vars(AnyStyleConfig(**config).lean)
+        transformer = vars(AnyStyleConfig.of(config).lean)
         given = {key: transformer[key] for key in transformer if key not in {"styles", "styled_at"}}
         return {**vars(AnyStyleConfig()), **config, "transformer": given}
     defaults = vars(LeanConfig()) if architecture == "lean" else {}
-    return {**defaults, **config}
+    return _with_tuples({**defaults, **config})
 
 
 def build_network(architecture: str, config: Mapping[str, Any] | None = None) -> nn.Module:

@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor, nn
 
+from edge_style.errors import WeightsError
 from edge_style_training.losses import gram_matrix
 from edge_style_training.networks.lean import CoarseStage, LeanConfig, LeanNet
 from edge_style_training.reference import SIDE_PX, reference_picture
@@ -115,6 +116,20 @@ class AnyStyleConfig:
             )
         if {"styles", "styled_at"} & set(self.transformer):
             raise ValueError("styles and styled_at of the transformer follow from the code")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "AnyStyleConfig":
+        """Of settings that a recipe or a file gives.
+
+        Raises:
+            WeightsError: there is no such setting, or its value cannot be; also the transformer's.
+        """
+        try:
+            config = cls(**settings)
+            _ = config.lean
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"architecture 'any' cannot be built: {error}") from error
+        return config
 
     def agrees(self, other: "AnyStyleConfig") -> bool:
         """Whether both describe one network; defaults may be written down or not."""
@@ -456,8 +471,12 @@ class AnyStyleNet(nn.Module):
 
 
 def single_style_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of `AnyStyleNet.for_styles`' network, of those of the network for any style."""
-    return {**vars(AnyStyleConfig(**settings).lean), "styles": 1, "styled_at": None}
+    """Settings of `AnyStyleNet.for_styles`' network, of those of the network for any style.
+
+    Raises:
+        WeightsError: these are not settings of one.
+    """
+    return {**vars(AnyStyleConfig.of(settings).lean), "styles": 1, "styled_at": None}
 
 
 def _places(network: LeanNet) -> dict[str, str]:

@@ -295,13 +295,21 @@ class LeanNet(nn.Module):
         single.load_state_dict(state)
         return single.train(self.training)
 
-    def with_styles(self, styles: int) -> "LeanNet":
-        """A network of `styles` styles, each of which paints like this one of a single style."""
+    def with_styles(self, styles: int, styled_at: tuple[int, ...] | None = None) -> "LeanNet":
+        """A network of several styles, each of which paints like this one of a single style.
+
+        Args:
+            styles: how many, two at least.
+            styled_at: see `LeanConfig`.
+
+        Raises:
+            ValueError: this one knows several already.
+        """
         if self.config.styles != 1:
             raise ValueError(f"the network knows {self.config.styles} styles already")
-        many = LeanNet(replace(self.config, styles=styles))
+        many = LeanNet(replace(self.config, styles=styles, styled_at=styled_at))
         state = self.state_dict()
-        for name, _ in self.normalizations():
+        for name, _ in many.normalizations():
             for kind in ("weight", "bias"):
                 state[f"{name}.{kind}"] = state[f"{name}.{kind}"].expand(styles, -1).clone()
             for statistic in ("running_mean", "running_var", "num_batches_tracked"):
