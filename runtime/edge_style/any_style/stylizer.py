@@ -201,12 +201,15 @@ class AnyStylizer(StagedStylizer):
             self._frames_since = 0
         elif self._coming is None and self._frames_since >= _LOOKED_UP_EVERY - _LOOKED_UP_AHEAD:
             self._coming = self._look_up(frame.copy())
-        elif self._coming is not None and self._frames_since >= _LOOKED_UP_EVERY:
-            # As many frames later on every machine, so that a clip comes out the same. A show goes
-            # on with the code that it has: small frames are done before the encoder is.
-            if not self._in_background or self._coming.done():
-                self._wanted, self._coming = self._coming.result(), None
-                self._frames_since = 0
+        elif (
+            self._coming is not None
+            and self._frames_since >= _LOOKED_UP_EVERY
+            # A show goes on with the code that it has: small frames are done before the encoder is.
+            and (self._coming.done() or not self._in_background)
+        ):
+            # As many frames later on every machine, so that a clip comes out the same.
+            self._wanted, self._coming = self._coming.result(), None
+            self._frames_since = 0
         self._frames_since += 1
         self._own = self._own + _APPROACH * (self._wanted - self._own)
         return self._own
