@@ -133,16 +133,24 @@ def export_network(
         onnx.helper.set_model_props(model, spec.to_metadata())
         onnx.save(model, partial)
         check(partial)
-        checks = check_file(partial, settings.targets)
-        if not all(check.takes for check in checks):
-            raise TargetError(checks, "; nothing was written")
+        checks = require_taken(partial, settings.targets)
         if settings.preview is not None:
-            pictures = verify.side_by_side(
-                partial, reference, photos[-1], settings.providers[0], styles, source.codes
-            )
-            write_image(settings.preview, pictures)
+            write_preview(settings.preview, partial, source, settings)
     size = target.stat().st_size
     return ExportReport(target, source.found, spec, tuple(differences), size, checks)
+
+
+def write_preview(target: Path, model: Path, source: Source, settings: ExportSettings) -> None:
+    """Write to `target` a photo, and beside it what `source` and the file `model` make of it."""
+    pictures = verify.side_by_side(
+        model,
+        source.reference(),
+        photos_for(_sizes(settings), settings.photos)[-1],
+        settings.providers[0],
+        max(1, len(source.spec.styles)),
+        source.codes,
+    )
+    write_image(target, pictures)
 
 
 def choose_output(settings: ExportSettings, name: str) -> Path:
@@ -249,6 +257,20 @@ def check(path: Path) -> None:
         onnx.checker.check_model(str(path), full_check=True)
     except onnx.checker.ValidationError as error:
         raise ModelError(f"the exported graph is not valid ONNX: {error}") from error
+
+
+def require_taken(
+    path: Path, targets: Sequence[str], what: str = "the file"
+) -> tuple[TargetCheck, ...]:
+    """What each target does not take of a file that is about to be written; `what` names it.
+
+    Raises:
+        TargetError: one of the targets cannot take it.
+    """
+    checks = check_file(path, targets)
+    if not all(check.takes for check in checks):
+        raise TargetError(checks, "; nothing was written", what)
+    return checks
 
 
 @contextmanager

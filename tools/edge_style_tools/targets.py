@@ -76,10 +76,12 @@ class TargetError(ModelError):
         checks: of all targets that were asked for.
     """
 
-    def __init__(self, checks: Sequence[TargetCheck], consequence: str = "") -> None:
+    def __init__(
+        self, checks: Sequence[TargetCheck], consequence: str = "", what: str = "the file"
+    ) -> None:
         self.checks = tuple(checks)
         failed = [check for check in checks if not check.takes]
-        found = "; ".join(f"{check.target} {_summary(check)}" for check in failed)
+        found = "; ".join(f"{check.target} {_summary(check, what)}" for check in failed)
         remedies = dict.fromkeys(
             obstacle.remedy
             for check in failed
@@ -172,11 +174,11 @@ def _try(path: Path, target: str) -> tuple[bool, str]:
     return True, ""
 
 
-def _summary(check: TargetCheck) -> str:
+def _summary(check: TargetCheck, what: str) -> str:
     if check.error:
-        return f"cannot run the file: {check.error}"
+        return f"cannot run {what}: {check.error}"
     blocking = [obstacle for obstacle in check.obstacles if obstacle.blocks]
     listed = ", ".join(
         f"{obstacle.count} {obstacle.operator} ({obstacle.why})" for obstacle in blocking
     )
-    return f"cannot take the file whole: {listed}"
+    return f"cannot take {what} whole: {listed}"
