@@ -515,6 +515,8 @@ def test_the_page_shows_the_stream_and_has_the_controls(browser: Browser, tmp_pa
         ):  # fmt: skip
             browser.click(box)
             wait_for(lambda field=field: getattr(show.controls, field))
+            if box == "split":  # a row more, which moves what is below it while that is clicked
+                wait_for(lambda: browser.run("return !document.getElementById('edge-row').hidden"))
         browser.click("snapshot")
         wait_for(lambda: show.controls.snapshots == 1)
         for slider, value in (("strength", 0.3), ("edge", 0.75)):
