@@ -17,11 +17,13 @@ from edge_style.any_style import AnyStylizer, StyleEncoder, parse_styles
 from edge_style.controls import Command, Controls, Style, notice_of, obey
 from edge_style.errors import ModelError, ModelNotFoundError, UsageError
 from edge_style.images import read_image, write_image
+from edge_style.live.networks import Networks
+from edge_style.live.options import ShowOptions
 from edge_style.meter import Meter
 from edge_style.pipeline import list_styles
 from edge_style.pipeline.rate import RateController, ScaledStylizer
 from edge_style.pipeline.render import Renderer
-from edge_style.sources import Frame
+from edge_style.sources import Frame, open_source
 from edge_style.stylizer import Stylizer
 
 # The transformer of these tests paints a code's colour, the encoder's code is a picture's mean.
@@ -284,6 +286,21 @@ def test_frames_do_not_wait_while_their_own_code_is_looked_up(
     for _ in range(5):
         last = colour_of(stylizer(flat(RED), (0, 0)))[2]
     assert last < 200
+
+
+@pytest.mark.parametrize("is_conversion", [True, False])
+def test_frames_of_a_conversion_wait_for_the_encoder_and_those_of_a_show_do_not(
+    models: Path, pictures: Path, is_conversion: bool
+) -> None:
+    options = ShowOptions(
+        [str(models / "any.onnx")], "test", [], "cpu", is_conversion=is_conversion, style="red.png"
+    )
+    networks = Networks(options, note=print, note_start=print)
+    with open_source("test", size_px=(64, 48)) as source:
+        networks.load(source)
+    (stylizer,) = networks.stylizers
+    assert isinstance(stylizer, AnyStylizer)
+    assert stylizer._in_background != is_conversion
 
 
 def test_adopting_takes_a_network_that_can() -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from edge_style_training.losses import Objective
+from edge_style_training.training_loop import Training
 from edge_style_training.vgg import LossNetwork
 
 
@@ -17,6 +18,18 @@ def textured(height: int, width: int, seed: int) -> NDArray[np.uint8]:
     """A smooth random picture [H, W, 3]: like a photo, neighbouring pixels resemble each other."""
     noise = np.random.default_rng(seed).integers(0, 256, (height // 8 + 2, width // 8 + 2, 3))
     return cv2.resize(noise.astype(np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def ensure_validated_at(training: Training, sides: tuple[int, ...]) -> None:
+    """A training with crops of `sides`, the middle one first, is scored by their mean."""
+    scores, pictures = training.validate()
+    assert pictures.shape[1:] == (3, sides[0], sides[0])
+    totals = []
+    for side in sides:
+        training.dataset.crop_px, training.dataset.spread = side, 1.0
+        totals.append(training.validate()[0]["total"])
+    assert max(totals) > 1.001 * min(totals)
+    assert scores["total"] == pytest.approx(sum(totals) / len(sides))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from edge_style_training.distillation import Distillation, distance
 from edge_style_training.networks import build_network
 from edge_style_training.training_loop import Progress
 
+from .conftest import ensure_validated_at
+
 LARGE: dict[str, Any] = {"width": 12, "blocks": 1, "coarse_blocks": 1, "coarse_width": 12}
 LARGE["instance_at"] = [0, 1, 2]
 SMALL = {**LARGE, "width": 8, "coarse_width": 8}
@@ -97,14 +99,7 @@ def test_each_style_of_a_student_of_many_is_its_teachers(make: Any, tmp_path: Pa
 
 def test_crops_of_several_sizes_are_validated_on_too(make: Any) -> None:
     training = make(replace(TINY, crop_px=64, crop_spread=1.5), teacher(1, "starry"))
-    scores, pictures = training.validate()
-    assert pictures.shape == (1, 3, 64, 64)
-    totals = []
-    for side in (32, 64, 96):
-        training.dataset.crop_px, training.dataset.spread = side, 1.0
-        totals.append(training.validate()[0]["total"])
-    assert max(totals) > 1.001 * min(totals)
-    assert scores["total"] == pytest.approx(sum(totals) / 3)
+    ensure_validated_at(training, (64, 32, 96))
 
 
 def test_a_resumed_distillation_repeats_an_uninterrupted_one(make: Any) -> None:
