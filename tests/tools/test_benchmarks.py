@@ -9,12 +9,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_style.bench.job import Answer, Job
 from edge_style.bench.plan import Candidate
 from edge_style.bench.result import summarize_track
 from edge_style.bench.rounds import Effort, Track, run_process
+from edge_style.images import write_image
 from edge_style.machine import describe
 
 ROOT = Path(__file__).parents[2]
@@ -202,3 +205,34 @@ def test_the_plain_loop_and_bench_take_turns():
     turns = json.loads(out.splitlines()[-1])
     assert [len(turns[name]) for name in ("plain_ms", "bench_ms")] == [2, 2]
     assert min(*turns["plain_ms"], *turns["bench_ms"]) > 0
+
+
+def test_a_moving_sheet_shows_every_other_frame_of_a_part(tmp_path: Path):
+    for number in range(12):  # one a second: dark ones, then six brighter and brighter
+        level = 40 if number < 6 else 100 + 25 * (number - 6)
+        write_image(tmp_path / f"{number:02}.png", np.full((48, 64, 3), level, np.uint8))
+    arguments = (NEGATIVE, NEGATIVE, "--clip", tmp_path, "--size", 64, "--cell", 64)
+    out = tmp_path / "moving" / "sheet.webp"
+    out.parent.mkdir()
+    run_script("moving_sheet.py", *arguments, "--start", 6, "--seconds", 6, "--output", out)
+    is_read, animation = cv2.imreadanimation(str(out))
+    assert is_read
+    assert list(animation.durations) == [2000, 2000, 2000]
+    for sheet, level in zip(animation.frames, (155, 105, 55), strict=True):
+        for picture in (sheet[-32:-16, 16:32], sheet[-32:-16, -32:-16]):
+            assert picture[..., :3].mean() == pytest.approx(level, abs=6)
+    assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--output", "a.gif"], ".webp"), (["--output", "a.webp", "--start", "9"], "ends before")],
+)
+def test_a_moving_sheet_says_what_it_cannot_do(tmp_path: Path, arguments: list[str], said: str):
+    write_image(tmp_path / "frame.png", np.zeros((48, 64, 3), np.uint8))
+    command = [sys.executable, str(TOOLS / "moving_sheet.py"), str(NEGATIVE), "--clip", "."]
+    done = subprocess.run(
+        [*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]
