@@ -40,7 +40,8 @@ def average(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
         for name, weight in last.weights.items()
         if not name.startswith("feedback.")
     }
-    return replace(last, network=network, weights=weights, scores={})
+    training = {key: value for key, value in last.training.items() if key != "feedback_styles"}
+    return replace(last, network=network, weights=weights, training=training, scores={})
 
 
 def _without_feedback(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -52,13 +52,15 @@ def test_a_mean_for_any_style_has_feedback_yet_to_learn(tmp_path: Path) -> None:
     for path, feedback in ((one, False), (other, True)):
         settings = {**ANY, "feedback": feedback}
         weights = build_network("any", settings).state_dict()
-        save_checkpoint(Checkpoint("any", weights, settings), path)
+        training = {"seed": 3, "feedback_styles": 9}
+        save_checkpoint(Checkpoint("any", weights, settings, training=training), path)
     for paths in ([one, other], [other, other]):
         done = run(*paths, "--output", output)
         assert done.returncode == 0, done.stderr
         assert f"train-any --from {output} --only-feedback" in done.stderr
         mean = load_checkpoint(output)
         assert mean.network["feedback"] is False
+        assert mean.training == {"seed": 3}
         assert not [name for name in mean.weights if name.startswith("feedback.")]
         mean.build()
 
