@@ -163,6 +163,39 @@ def test_a_conversion_keeps_the_sound(tmp_path: Path, suffix: str, codec: str) -
     assert len(frames) == 10
 
 
+@pytest.mark.parametrize("recording", [True, False])
+@pytest.mark.parametrize(
+    ("source", "codec", "target", "is_copied"),
+    [
+        # What a muxer refuses although it knows the codec: by the header, by the first packet.
+        ("ac3.mkv", "ac3", ".mp4", {True: False, False: True}),
+        ("aac.ts", "aac", ".mov", {True: False, False: True}),
+        ("pcm.avi", "pcm_s16le", ".mp4", {True: False, False: False}),
+        ("aac.ts", "aac", ".avi", {True: False, False: False}),
+    ],
+)
+def test_sound_that_the_target_does_not_take_as_it_is(
+    tmp_path: Path,
+    source: str,
+    codec: str,
+    target: str,
+    is_copied: dict[bool, bool],
+    recording: bool,
+) -> None:
+    clip, path = tmp_path / source, tmp_path / f"out{target}"
+    write_clip_with_sound(clip, codec)
+    sink = open_sink(str(path), StreamInfo(10, recording=recording, clip=clip))
+    write_frames(sink, 10, fps=10)
+    assert bool(sink.notes) != is_copied[recording]
+    with av.open(str(path)) as made:
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in made.decode(audio=0)])
+        rate_hz = made.streams.audio[0].rate
+    assert len(samples) / rate_hz == pytest.approx(1, abs=0.12)
+    spectrum = np.abs(np.fft.rfft(samples[: rate_hz // 2].astype(float)))
+    assert np.argmax(spectrum) * 2 == pytest.approx(440, abs=5)
+    assert len(read_clip(path)[0]) == 10
+
+
 def test_without_pyav_the_missing_sound_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,9 @@ class AvWriter:
         self._sound: SoundTrack | None = None
         if stream.clip is not None and options.keeps_sound:
             self._sound = SoundTrack(stream.clip, self._container)
+        with ffmpeg_errors_as_os_errors():
+            # PyAV goes on after a header that could not be written, and ends the process by that.
+            self._container.start_encoding()
 
     def _add_video(self, encoder: str, size_px: tuple[int, int], suffix: str) -> VideoStream:
         options = dict(_OPTIONS.get(encoder, _FALLBACK_OPTIONS))

@@ -132,6 +132,7 @@ def _join(segments: list[Segment], path: Path, stream: StreamInfo) -> tuple[str,
             is_avi = suffix == ".avi"
             unpack = BitStreamFilterContext("h264_mp4toannexb", template) if is_avi else None
         sound = SoundTrack(stream.clip, target) if stream.clip is not None else None
+        target.start_encoding()
         for segment in segments:
             for packet in _timed_packets(segment, header, segments[0].start_s):
                 if sound is not None and packet.pts is not None and packet.time_base is not None:

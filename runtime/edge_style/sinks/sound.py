@@ -1,5 +1,8 @@
 """Carries the sound of a clip over into another."""
 
+import io
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -10,10 +13,11 @@ from av.packet import Packet
 from edge_style.errors import SinkError
 
 _DAMAGED = "parts of the sound are damaged and were left out"
+_TRIED_PACKETS = 3
 
 
 class SoundTrack:
-    """The first sound track of a clip: copied as it is where the target's format knows its codec.
+    """The first sound track of a clip: copied as it is where the target's format takes it.
 
     Attributes:
         notes: why the sound is missing or another one.
@@ -35,14 +39,14 @@ class SoundTrack:
         self._input = self._source.streams.audio[0]
         self._start_s = start_of_video_s(self._source)
         codec = self._input.codec_context.name
-        self._is_copied = codec in target.supported_codecs
+        self._is_copied = _takes(target, clip)
         if self._is_copied:
             self._output = target.add_stream_from_template(self._input)
         else:
             self._output = _add_encoder(target, self._input)
             name = self._output.codec_context.name.removeprefix("lib")
             self.notes = (f"the sound was encoded anew, as {name}: .{target.format.name} "
-                          f"files hold no {codec}",)  # fmt: skip
+                          f"files hold no {codec} like this",)  # fmt: skip
         self._packets = self._source.demux(self._input)
         self._is_done = False
 
@@ -127,6 +131,32 @@ def start_of_video_s(container: "av.container.InputContainer") -> float:
     if videos and videos[0].start_time and videos[0].time_base:
         return float(videos[0].start_time * videos[0].time_base)
     return 0.0
+
+
+def _takes(target: OutputContainer, clip: Path) -> bool:
+    """Whether a file like `target` can hold the clip's sound as it is.
+
+    That a format knows a codec does not say so: much depends on how packets begin and on what the
+    clip leaves unsaid. So the first packets are written to memory.
+    """
+    # What is done once a file is whole needs more than memory has, and is the same for any sound.
+    options = {key: value for key, value in target.options.items() if value != "faststart"}
+    with av.open(str(clip)) as source:
+        sound = source.streams.audio[0]
+        trial = av.open(io.BytesIO(), "w", format=target.format.name, options=options)
+        try:
+            copy = trial.add_stream_from_template(sound)
+            trial.start_encoding()
+            packets = (packet for packet in source.demux(sound) if packet.dts is not None)
+            for packet in islice(packets, _TRIED_PACKETS):
+                packet.stream = copy
+                trial.mux(packet)
+            trial.close()
+        except (av.FFmpegError, ValueError):
+            with suppress(av.FFmpegError):
+                trial.close()
+            return False
+    return True
 
 
 def _add_encoder(target: OutputContainer, source: AudioStream) -> AudioStream:
