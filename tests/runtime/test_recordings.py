@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -358,6 +358,33 @@ def test_mistakes_with_folders(
     status, _, errors = command("video", *arguments, *NEGATIVE)
     assert status == 2
     assert says in errors
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_parts_are_joined_where_frames_get_farther_apart(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    stream = StreamInfo(30, recording=False, job="one")
+
+    def convert(times_s: Sequence[float], *, breaks_off: bool) -> None:
+        sink = open_sink(str(path), stream)
+        assert isinstance(sink, ConversionSink)
+        with sink:
+            for index in range(sink.frames_done, len(times_s)):
+                image = np.full((48, 64, 3), 90, np.uint8)
+                image[:, index % 56 : index % 56 + 8] = 255  # so that there are B-frames
+                sink.write(StyledFrame(image, times_s[index]))
+            if breaks_off:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert([index / 30 for index in range(75)], breaks_off=True)
+    seam = ConversionSink(path, stream).frames_done
+    assert seam > 20
+    times_s = [min(index, seam - 1) / 30 + max(0, index - seam + 1) / 5 for index in range(90)]
+    convert(times_s, breaks_off=False)
+    with av.open(str(path)) as clip:
+        found_s = [frame.time for frame in clip.decode(video=0)]
+    assert found_s == pytest.approx(times_s, abs=0.002)
 
 
 def test_parts_of_another_job_are_not_used(tmp_path: Path) -> None:

@@ -133,8 +133,14 @@ def _join(segments: list[Segment], path: Path, stream: StreamInfo) -> tuple[str,
             unpack = BitStreamFilterContext("h264_mp4toannexb", template) if is_avi else None
         sound = SoundTrack(stream.clip, target) if stream.clip is not None else None
         target.start_encoding()
+        last_dts: int | None = None
         for segment in segments:
             for packet in _timed_packets(segment, header, segments[0].start_s):
+                if last_dts is not None and packet.dts is not None:
+                    # Where frames get farther apart just at a seam, a picture that others are made
+                    # of would come before the last one of the part before.
+                    packet.dts = max(packet.dts, last_dts + 1)
+                last_dts = packet.dts
                 if sound is not None and packet.pts is not None and packet.time_base is not None:
                     sound.copy_until(float(packet.pts * packet.time_base))
                 for part in unpack.filter(packet) if unpack is not None else [packet]:
