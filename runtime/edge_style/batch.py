@@ -100,7 +100,7 @@ def plan_outputs(
             ensure_writable(target)
             if target.exists() and target.samefile(photo):
                 raise UsageError(f"'{target}' is the photo itself: choose another --output")
-            _check_is_no_input(target, photos)
+            check_is_no_input(target, photos)
             if target in taken:
                 raise UsageError(
                     f"'{taken[target]}' and '{photo}' would both become '{target}': "
@@ -111,8 +111,12 @@ def plan_outputs(
     return plan
 
 
-def _check_is_no_input(target: Path, inputs: Sequence[Path]) -> None:
-    """UsageError where a result would take the place of what is still to be read."""
+def check_is_no_input(target: Path, inputs: Sequence[Path]) -> None:
+    """See that a result takes the place of nothing that is read.
+
+    Raises:
+        UsageError: it would.
+    """
     if target.exists() and any(path.exists() and target.samefile(path) for path in inputs):
         raise UsageError(
             f"'{target}' would be written, and is among what is to be read: choose another --output"
@@ -171,7 +175,7 @@ def plan_clips(clips: Sequence[Path], model: str, output: str) -> ClipPlan:
     if len({target for _, target in pairs}) < len(pairs):
         raise UsageError("two of the clips have the same name: convert them one by one")
     for _, target in pairs:
-        _check_is_no_input(target, found)
+        check_is_no_input(target, found)
     return ClipPlan(tuple(pairs), is_folder=True)
 
 

@@ -96,7 +96,7 @@ def image(
 ) -> None:
     """Stylize photos."""
     from edge_style.any_style import AnyStylizer
-    from edge_style.batch import BatchSize, plan_outputs, stylize_photo
+    from edge_style.batch import BatchSize, check_is_no_input, plan_outputs, stylize_photo
     from edge_style.photo import NO_PAINTING
     from edge_style.photo.look import LookChoice
     from edge_style.photo.wrapped import NoPainting
@@ -116,6 +116,11 @@ def image(
                 stylizer = AnyStylizer.open(loaded, style, is_live=False)
             elif style is not None:
                 raise UsageError(f"'{loaded.name}' has its own styles: leave --style out")
+        read = [] if look is None else [look]
+        if isinstance(stylizer, AnyStylizer):
+            read += stylizer.files
+        for _, target in pairs:
+            check_is_no_input(target, read)
         for photo, target in pairs:
             made = stylize_photo(stylizer, photo, target, batch_size.long_side_px, choice)
             if (photo, target) == pairs[0]:
@@ -263,10 +268,14 @@ def _run(arguments: list[str] | None) -> int:
         )
         return USAGE_STATUS
     except OSError as error:
-        # Asking whether a file is there raises nothing but this.
-        if error.errno != errno.ENAMETOOLONG:
+        # Asking whether a file is there raises nothing but these.
+        if error.errno == errno.ENAMETOOLONG:
+            problem = f"'{error.filename}' is too long for the name of a file"
+        elif isinstance(error, PermissionError) and error.filename is not None:
+            problem = f"'{error.filename}' cannot be reached: permission denied"
+        else:
             raise
-        typer.echo(f"error: '{error.filename}' is too long for the name of a file", err=True)
+        typer.echo(f"error: {problem}", err=True)
         return USAGE_STATUS
     except Exception as error:
         # Typer brings its own copy of click or uses the installed one, depending on its version;

@@ -197,6 +197,20 @@ def test_a_snapshot_that_cannot_be_saved_is_no_end(tmp_path: Path) -> None:
     assert notice.text.startswith("not saved: ")
 
 
+def test_a_folder_in_which_nothing_need_be_saved_may_be_missing(tmp_path: Path) -> None:
+    folder = tmp_path / "missing"
+    with pytest.raises(SinkError, match="snapshots: "):
+        KeeperSink(folder, StreamInfo())
+    keeper = KeeperSink(folder, StreamInfo(), is_needed=False)
+    keeper.write(StyledFrame(np.zeros((16, 16, 3), np.uint8), 0.0))
+    keeper.apply(ShowState(Controls(is_recording=True)))
+    keeper.write(StyledFrame(np.zeros((16, 16, 3), np.uint8), 0.1))
+    said = keeper.poll()
+    assert isinstance(said[0], Notice)
+    assert said[0].text.startswith("not recorded: ")
+    assert said[1] == Command("record", 0)
+
+
 def test_a_style_with_a_long_name_can_be_kept(tmp_path: Path) -> None:
     keeper = KeeperSink(tmp_path, StreamInfo())
     style = "\u753b" * 100

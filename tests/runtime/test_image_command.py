@@ -201,6 +201,25 @@ def test_unknown_output_format(cli, models, photo):
     assert_error(result, "out.gif", ".png", ".jpg", ".webp")
 
 
+def test_the_look_is_not_replaced(cli, photo, tmp_path):
+    look = tmp_path / "look.png"
+    look.write_bytes(Path(photo).read_bytes())
+    before = look.read_bytes()
+    assert_error(cli("image", photo, "--look", look, "-o", look), "choose another --output")
+    assert look.read_bytes() == before
+
+
+@pytest.mark.parametrize("as_output", [True, False])
+def test_a_folder_that_may_not_be_entered(cli, models, photo, monkeypatch, as_output):
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    output, read = ("private/out.png", photo) if as_output else ("out.png", "private/in.png")
+    monkeypatch.setattr(Path, "exists", refuse)  # as for any user but root
+    result = cli("image", read, "-m", models / "negative.onnx", "-o", output)
+    assert_error(result, "permission denied")
+
+
 @pytest.mark.parametrize("as_output", [True, False])
 @pytest.mark.parametrize("length", [250, 400])
 def test_a_name_that_is_too_long(cli, models, photo, tmp_path, as_output, length):

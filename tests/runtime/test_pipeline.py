@@ -339,6 +339,28 @@ def test_a_pause_holds_a_clip_and_leaves_no_gap() -> None:
             assert result.meter.fps > 70, "the pause does not count"
 
 
+def test_a_pause_is_no_part_of_the_duration() -> None:
+    class Pausing(Collector):
+        """Space after five frames, again 0.5 seconds later."""
+
+        until_s = 0.0
+
+        def poll(self) -> list[Command | Notice]:
+            now_s = time.perf_counter()
+            if len(self.numbers) >= 5 and not self.until_s:
+                self.until_s = now_s + 0.5
+                return [Command("pause")]
+            if now_s > self.until_s > 0:
+                self.until_s = float("inf")
+                return [Command("pause")]
+            return []
+
+    sink = Pausing()
+    run(Numbers(1000, live=True), [sink], PipelineOptions(duration_s=0.3))
+    assert sink.until_s == float("inf"), "it went on"
+    assert sink.frames[-1].time_s - sink.frames[0].time_s > 0.2
+
+
 def test_keys_switch_between_styles() -> None:
     styles = [
         stylizer(lambda image, level=level: np.full_like(image, level), str(level))

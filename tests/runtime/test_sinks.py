@@ -286,6 +286,13 @@ def test_numbered_pictures_and_folders(tmp_path: Path) -> None:
     assert (read_image(tmp_path / "out_002.png") == picture(1)).all()
 
 
+def test_what_is_drawn_anew_in_a_pause_is_no_frame(tmp_path: Path) -> None:
+    with open_sink(str(tmp_path)) as sink:
+        sink.write(StyledFrame(picture(0), 0.0))
+        sink.write(StyledFrame(picture(1), 0.0, is_repeat=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["frame_000001.png"]
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [

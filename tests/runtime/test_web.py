@@ -371,6 +371,10 @@ def test_other_addresses_need_the_token() -> None:
         assert ask(show, "/command", wish, Cookie=cookie, **COMMAND)[0] == 200
         assert ask(show, "/state", Authorization=f"Bearer {token}")[0] == 200
         assert ask(show, "/state", Cookie="edge_style_1=x; bad cookie")[0] == 401
+        # Of other programs on this host.
+        for others in ('theme={"dark":true,"n":1}', "flag", "theme=dark mode"):
+            assert ask(show, "/state", Cookie=f"{others}; {cookie}")[0] == 200
+            assert ask(show, "/state", Cookie=f"{cookie}; {others}")[0] == 200
         wait_for(lambda: len(show.commands) == 1)
 
 
@@ -572,6 +576,7 @@ def test_keys_and_the_mouse_work_on_the_page(browser: Browser) -> None:
         before = show.controls
         for arrow in "\ue012\ue013\ue014\ue015":
             browser.press(arrow)
+        browser.run("document.getElementById('mirror').focus()")  # as after a click on it
         browser.press("c")
         wait_for(lambda: show.controls == replace(before, keeps_colours=True))
         wait_for(lambda: browser.run("return document.getElementById('split').checked"))

@@ -140,7 +140,10 @@ class Show:
         )
         sinks = [open_sink(output, stream, token=self._options.token) for output in outputs]
         if not self._options.is_conversion:
-            sinks.append(KeeperSink(self._options.snapshots, stream))
+            folder, controls = self._options.snapshots, self._options.pipeline.controls
+            # Services run in folders that cannot be written to, and save nothing.
+            is_needed = folder != Path() or controls.is_recording
+            sinks.append(KeeperSink(folder, stream, is_needed=is_needed))
         return [*sinks, *self._more_sinks]
 
     def _go_on(self, source: Source, sinks: Sequence[Sink]) -> None:

@@ -106,7 +106,7 @@ class Delivery:
                 self._announce()
 
     def _patience_s(self) -> float:
-        if self._stop_at_s is None:
+        if self._stop_at_s is None or self.controls.is_paused:
             return _POLL_S
         return max(0.0, min(_POLL_S, self._stop_at_s - time.perf_counter()))
 
@@ -114,7 +114,9 @@ class Delivery:
         limit = self._options.max_frames
         if limit is not None and self._meter.frames >= limit:
             return True
-        return self._stop_at_s is not None and time.perf_counter() >= self._stop_at_s
+        if self._stop_at_s is None or self.controls.is_paused:  # a pause moves the end when it ends
+            return False
+        return time.perf_counter() >= self._stop_at_s
 
     def _deliver(self, done: Done) -> None:
         now_s = time.perf_counter()

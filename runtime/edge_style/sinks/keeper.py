@@ -19,11 +19,13 @@ class KeeperSink(Sink):
     Args:
         folder: for pictures and clips, which are called after style and time.
         stream: what is known of the frames to come.
+        is_needed: something will be saved for certain, so that the folder is looked at now.
     """
 
-    def __init__(self, folder: Path, stream: StreamInfo) -> None:
+    def __init__(self, folder: Path, stream: StreamInfo, *, is_needed: bool = True) -> None:
         try:
-            ensure_folder(folder)
+            if is_needed:
+                ensure_folder(folder)
         except ImageError as error:
             raise SinkError(f"snapshots: {error}") from error
         self._folder = folder

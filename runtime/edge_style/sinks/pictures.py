@@ -29,6 +29,8 @@ class PicturesSink(Sink):
             raise SinkError(str(error)) from error
 
     def write(self, frame: StyledFrame) -> None:
+        if frame.is_repeat:
+            return
         path = self._pattern.with_name(self._pattern.name % (self._written + 1))
         try:
             write_image(path, frame.image)

@@ -13,7 +13,6 @@ import hmac
 import ipaddress
 import secrets
 from email.message import Message
-from http import cookies
 from urllib.parse import urlsplit
 
 COMMAND_HEADER = "X-Edge-Style"
@@ -90,8 +89,10 @@ def _bearer(headers: Message) -> str | None:
 
 
 def _cookie(headers: Message, name: str) -> str | None:
-    try:
-        jar = cookies.SimpleCookie(headers.get("Cookie", ""))
-    except cookies.CookieError:
-        return None
-    return jar[name].value if name in jar else None
+    # By hand, since Python's own parser gives up at the first cookie that it dislikes, and other
+    # programs of this host, whose cookies come along, write what they like.
+    for pair in headers.get("Cookie", "").split(";"):
+        key, _, value = pair.strip().partition("=")
+        if key == name:
+            return value.strip('"')
+    return None

@@ -81,7 +81,9 @@ at("picture").addEventListener("pointermove", drag);
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (["SELECT", "INPUT", "BUTTON", "SUMMARY"].includes(event.target.tagName)) return;
+  // Letters mean nothing to buttons, boxes and sliders, which keep the focus after a click.
+  if (event.target.tagName === "SELECT") return;
+  if (event.key === " " && ["INPUT", "BUTTON", "SUMMARY"].includes(event.target.tagName)) return;
   if (event.key.length !== 1) return; // arrows and the like have names
   const character = event.key.toLowerCase();
   if (character === "f") toggleFullScreen();
