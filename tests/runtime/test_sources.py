@@ -55,6 +55,24 @@ def test_a_clip_gives_every_frame_once_in_rgb_at_its_time(clip: Path) -> None:
         assert np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max() < 6
 
 
+def test_what_lies_behind_damage_in_a_clip_is_read(tmp_path: Path) -> None:
+    path, noise = tmp_path / "clip.mp4", np.random.default_rng(0)
+    with av.open(str(path), "w") as clip:
+        track = clip.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "25"})
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(100):
+            image = noise.integers(0, 256, (48, 64, 3), np.uint8)
+            clip.mux(track.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        clip.mux(track.encode(None))
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = noise.bytes(3000)
+    path.write_bytes(data)
+    times_s = [time_s for time_s, _ in frames_of(open_source(str(path)))]
+    assert 90 < len(times_s) < 100
+    assert times_s[-1] == pytest.approx(99 / 25)
+
+
 @pytest.mark.parametrize(
     ("shape", "turned", "size"),
     [

@@ -16,6 +16,8 @@ _NETWORK_TIMEOUT_MS = 10_000
 _DEFAULT_FPS = 25.0  # where a clip states none
 # Pixels are never longer than this for their width; a file that says so is damaged, or hostile.
 _MOST_STRETCHED = 4.0
+# So many reads of a file may fail in a row: behind what is damaged there may be more.
+_FAILED_READS = 10
 # Of other containers OpenCV reports duration times frame rate.
 _COUNTING = (".mp4", ".mov", ".m4v", ".avi")
 
@@ -67,7 +69,7 @@ class ClipSource(Source):
         period_s = 1 / (self.fps or _DEFAULT_FPS)
         first_s: float | None = None
         time_s = -period_s
-        while self._capture.grab():
+        while self._grab():
             captured_s = time.perf_counter()
             stamp_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             if first_s is None:
@@ -80,13 +82,20 @@ class ClipSource(Source):
                 continue
             image = self._capture.retrieve()
             if image is None:
-                break
+                if self.clip is None:
+                    break
+                continue
             if self._shown_px is not None:
                 image = resize(image, *self._shown_px)
             capture_ms = (time.perf_counter() - captured_s) * 1000
             yield Frame(image, time_s, captured_s, capture_ms)
         if first_s is None:
             raise SourceError(f"'{self._name}' has no pictures that can be decoded")
+
+    def _grab(self) -> bool:
+        """Wait for the next frame; False at the end. A stream's failure takes seconds: it is one."""
+        tries = 1 if self.clip is None else _FAILED_READS
+        return any(self._capture.grab() for _ in range(tries))
 
     def close(self) -> None:
         self._capture.close()
