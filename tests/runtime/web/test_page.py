@@ -441,6 +441,30 @@ def test_any_picture_is_a_style(visit: Callable[..., Visit], any_url: str, tmp_p
     assert visitor.complaints == []
 
 
+def test_behind_what_is_transparent_is_white(
+    visit: Callable[..., Visit], any_url: str, tmp_path: Path
+) -> None:
+    clear = tmp_path / "clear.png"
+    cv2.imwrite(str(clear), np.full((96, 96, 4), (10, 30, 200, 0), np.uint8))
+    visitor = visit(any_url)
+    visitor.choose("files", coloured(tmp_path / "red.png", (200, 30, 10), (96, 96)))
+    visitor.wait("d.source === 'picture'")
+    visitor.settle()
+    visitor.set_range("strength", 0)
+    visitor.settle()
+    assert visitor.snapshot()[48, 48].tolist() == [200, 30, 10]
+    shown = visitor.data("frames")
+    visitor.choose("files", clear)
+    visitor.wait(f"d.frames !== '{shown}'")
+    visitor.settle()
+    assert (visitor.snapshot() == 255).all()
+    visitor.set_range("strength", 100)
+    visitor.choose("style-files", clear)
+    visitor.wait("d.style === 'picture-1'")
+    visitor.settle()
+    assert (visitor.snapshot() >= 254).all()
+
+
 def test_a_style_is_read_as_the_image_command_reads_it(
     visit: Callable[..., Visit], tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 import type { Size } from "../shared/messages.ts";
 import type { View } from "../shared/view.ts";
 import { coverCrop } from "./crop.ts";
-import { packRgb, unpackRgb } from "./pixels.ts";
+import { fillWhite, packRgb, unpackRgb } from "./pixels.ts";
 
 const EDGE_PX = 2;
 
@@ -39,6 +39,7 @@ export class Easel {
         ? { width: frame.displayWidth, height: frame.displayHeight }
         : { width: frame.width, height: frame.height };
     const crop = coverCrop(whole, size);
+    fillWhite(this.#frame);
     this.#frame.drawImage(
       frame,
       crop.x,

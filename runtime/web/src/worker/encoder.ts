@@ -12,7 +12,7 @@ import {
 import type { Size } from "../shared/messages.ts";
 import { readMetadata } from "../shared/onnx-metadata.ts";
 import type { Engine } from "./engine.ts";
-import { packRgb } from "./pixels.ts";
+import { fillWhite, packRgb } from "./pixels.ts";
 
 // As `runtime/edge_style/any_style/encoder.py` has them: the size of strokes is part of a style.
 const SHORT_SIDE_PX = 256;
@@ -67,6 +67,7 @@ export class Encoder {
     const context = canvas.getContext("2d", { alpha: false });
     if (!context) throw new Error("this browser gives no canvas to a worker");
     context.imageSmoothingQuality = "high";
+    fillWhite(context);
     context.drawImage(picture, 0, 0, width, height);
     const rgb = new Uint8Array(width * height * CHANNELS);
     packRgb(context.getImageData(0, 0, width, height).data, rgb);

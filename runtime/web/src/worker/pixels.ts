@@ -2,6 +2,12 @@
 
 const OPAQUE = 0xff000000;
 
+/** What shows through a picture with transparency, as `runtime/edge_style/images.py` has it. */
+export function fillWhite(context: OffscreenCanvasRenderingContext2D): void {
+  context.fillStyle = "white";
+  context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+}
+
 /** Drop alpha. `rgb` takes three bytes for four of `rgba`. */
 export function packRgb(rgba: Uint8ClampedArray, rgb: Uint8Array): void {
   let from = 0;
