@@ -250,8 +250,9 @@ def test_full_screen_on_phones_that_have_none(visit: Callable[..., Visit], url: 
     for is_left_by_key in (False, True):
         assert not leave.is_visible()
         visitor.page.click("#fullscreen")
-        box = visitor.page.locator("#stage").bounding_box()
-        assert (box["width"], box["height"]) == (390, 844)
+        for part in ("#stage", "#picture"):
+            box = visitor.page.locator(part).bounding_box()
+            assert (box["width"], box["height"]) == (390, 844), part
         visitor.page.keyboard.press("Escape") if is_left_by_key else leave.click()
         assert visitor.page.locator("#stage").bounding_box()["height"] < 844
 
