@@ -160,19 +160,39 @@ def test_strength_colours_mirror_and_split(visit: Callable[..., Visit], url: str
     assert (split[:, edge - 1 : edge + 1] == 255).all()
 
 
+def recorded(visitor: Visit, folder: Path) -> list[np.ndarray]:
+    """End the recording; returns its frames."""
+    with visitor.page.expect_download() as download:
+        visitor.page.click("#record")
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return clip_frames(path)
+
+
 def test_a_recording_plays(visit: Callable[..., Visit], url: str, tmp_path: Path) -> None:
     visitor = with_camera(visit, url + "&style=negative")
     visitor.page.click("#record")
     visitor.wait_for_frames(20)
-    with visitor.page.expect_download() as download:
-        visitor.page.click("#record")
-    path = tmp_path / download.value.suggested_filename
-    download.value.save_as(path)
-    frames = clip_frames(path)
+    frames = recorded(visitor, tmp_path)
     assert len(frames) >= 5
     assert frames[0].shape == (240, 320, 3)
     # What is recorded is the negative of the clip, and it moves.
     assert difference(frames[0], frames[-1]) > 2
+
+
+def test_a_recording_of_what_stands_still(
+    visit: Callable[..., Visit], url: str, tmp_path: Path
+) -> None:
+    visitor = visit(url + "&style=negative")
+    visitor.choose("files", PHOTO)
+    visitor.wait("d.source === 'picture'")
+    visitor.settle()
+    picture = visitor.snapshot()
+    visitor.page.click("#record")
+    visitor.page.wait_for_timeout(2000)
+    frames = recorded(visitor, tmp_path)
+    assert len(frames) >= 8
+    assert difference(frames[-1], picture) < 4
 
 
 def test_a_camera_that_is_lost(visit: Callable[..., Visit], url: str) -> None:

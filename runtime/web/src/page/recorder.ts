@@ -8,6 +8,8 @@ const FORMATS = [
   { type: "video/webm", suffix: "webm" },
 ] as const;
 const FPS = 30;
+/** How often a picture that stands still is recorded again: browsers take what is drawn only. */
+const REDRAW_MS = 100;
 const BITS_PER_SECOND = 6_000_000;
 
 export interface Recording {
@@ -37,10 +39,15 @@ export class Recorder {
     this.#recorder.addEventListener("dataavailable", ({ data }) => {
       if (data.size > 0) this.#parts.push(data);
     });
+    const context = canvas.getContext("2d");
+    // One point of the picture over itself makes it a new one.
+    const redraw = (): void => context?.drawImage(canvas, 0, 0, 1, 1, 0, 0, 1, 1);
+    const timer = setInterval(redraw, REDRAW_MS);
     this.ended = new Promise((resolve) => {
       this.#recorder.addEventListener(
         "stop",
         () => {
+          clearInterval(timer);
           resolve();
         },
         { once: true },
@@ -48,6 +55,7 @@ export class Recorder {
     });
     // In pieces: a tab that is closed loses the last one only, and memory is not asked for at once.
     this.#recorder.start(1000);
+    redraw();
   }
 
   /** End it. @throws Error nothing was recorded. */
