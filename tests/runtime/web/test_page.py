@@ -5,6 +5,7 @@ import subprocess
 import sys
 import wave
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,29 @@ def test_a_recording_of_what_stands_still(
     assert difference(frames[-1], picture) < 4
 
 
+def test_a_recording_is_not_left_by_accident(
+    visit: Callable[..., Visit], url: str, tmp_path: Path
+) -> None:
+    visitor = visit(url + "&style=negative")
+    visitor.wait_for_frames(1)
+    questions: list[str] = []
+
+    def stay(dialog: Any) -> None:
+        questions.append(dialog.type)
+        dialog.dismiss()
+
+    visitor.page.on("dialog", stay)
+    visitor.page.click("#record")
+    visitor.wait_for_frames(10)
+    visitor.page.evaluate("location.reload()")
+    visitor.wait_for_frames(1)
+    assert questions == ["beforeunload"]
+    assert len(recorded(visitor, tmp_path)) >= 5
+    visitor.page.reload()
+    visitor.wait_for_frames(1)
+    assert len(questions) == 1
+
+
 def test_a_camera_that_is_lost(visit: Callable[..., Visit], url: str) -> None:
     visitor = visit("about:blank")
     visitor.page.add_init_script(
@@ -326,6 +350,25 @@ def test_trying_a_style_again(visit: Callable[..., Visit], url: str) -> None:
     fails.clear()
     visitor.page.get_by_role("button", name="Try again").click()
     visitor.wait("d.style?.startsWith('many')")
+
+
+def test_frames_go_on_until_the_last_style_is_there(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit(url + "&style=negative")
+    visitor.wait_for_frames(1)
+    held: dict[str, Any] = {}
+    for name in ("starry", "many"):
+        visitor.page.context.route(f"**/models/{name}*", partial(held.__setitem__, name))
+    visitor.page.keyboard.press("1")
+    visitor.page.keyboard.press("3")
+    visitor.wait_for_frames(5)
+    assert visitor.data("style") == "negative"
+    # The one before it is not waited for, and does not come after it.
+    held["many"].continue_()
+    visitor.wait("d.style === 'many-1'")
+    held["starry"].continue_()
+    visitor.wait_for_frames(5)
+    assert visitor.data("style") == "many-1"
+    assert visitor.page.locator("#notice").is_hidden()
 
 
 def test_before_and_without_the_camera(visit: Callable[..., Visit], url: str) -> None:

@@ -13,12 +13,17 @@ const GZIP_MAGIC = [0x1f, 0x8b];
  *
  * Whether it is compressed is told by its first bytes: some hosts unpack `.gz` on the way.
  *
+ * @param signal ends it.
  * @throws DownloadError it cannot be had.
  */
-export async function download(url: URL, onProgress: OnProgress): Promise<ArrayBuffer> {
+export async function download(
+  url: URL,
+  onProgress: OnProgress,
+  signal: AbortSignal | null = null,
+): Promise<ArrayBuffer> {
   let response;
   try {
-    response = await fetch(url);
+    response = await fetch(url, { signal });
   } catch {
     throw new DownloadError(`${fileName(url)} cannot be fetched: is the connection gone?`);
   }

@@ -18,6 +18,12 @@ export interface StudioOptions {
   readonly onProgress: (what: string, share: number) => void;
 }
 
+/** A model's file that was fetched before its turn. */
+export interface Fetched {
+  readonly url: string;
+  readonly data: ArrayBuffer;
+}
+
 export class Studio {
   readonly #options: StudioOptions;
   #engine: Promise<Engine> | null = null;
@@ -37,11 +43,25 @@ export class Studio {
   }
 
   /**
+   * Fetch the file that `open` will want.
+   *
+   * @param signal ends it.
+   * @returns null if there is none to fetch.
+   * @throws Error it cannot be had.
+   */
+  async fetch(style: StyleRequest, signal: AbortSignal): Promise<Fetched | null> {
+    const file = this.#fileFor(style, await this.#start());
+    if (!file || signal.aborted || this.#networks.has(file.url)) return null;
+    return { url: file.url, data: await this.#download(file, signal) };
+  }
+
+  /**
    * Get a style's network ready on the best backend that takes it.
    *
+   * @param fetched what `fetch` gave for it.
    * @throws Error none does, or its file cannot be had.
    */
-  async open(style: StyleRequest): Promise<Network> {
+  async open(style: StyleRequest, fetched: Fetched | null = null): Promise<Network> {
     const engine = await this.#start();
     const file = this.#fileFor(style, engine);
     if (!file) {
@@ -55,7 +75,7 @@ export class Studio {
       return kept;
     }
     try {
-      return await this.#load(file, engine, style);
+      return await this.#load(file, engine, style, fetched);
     } catch (error) {
       if (error instanceof ContractError || error instanceof DownloadError) throw error;
       return this.#fallBack(engine, style, error);
@@ -72,10 +92,8 @@ export class Studio {
     const file = chooseFile(encoders, this.#options.preferences.wasm);
     if (!file) throw new Error("what reads styles does not run here");
     if (this.#encoder?.url !== file.url) {
-      const data = await download(new URL(file.url, this.#options.site), (share) => {
-        this.#options.onProgress("style", share);
-      });
-      this.#encoder = { url: file.url, encoder: await Encoder.load(data, engine) };
+      const encoder = await Encoder.load(await this.#download(file), engine);
+      this.#encoder = { url: file.url, encoder };
     }
     return this.#encoder.encoder.read(picture);
   }
@@ -96,14 +114,25 @@ export class Studio {
     return this.#fallBack(network.engine, style, error);
   }
 
-  async #load(file: ModelFile, engine: Engine, style: StyleRequest): Promise<Network> {
-    const data = await download(new URL(file.url, this.#options.site), (share) => {
-      this.#options.onProgress("style", share);
-    });
+  async #load(
+    file: ModelFile,
+    engine: Engine,
+    style: StyleRequest,
+    fetched: Fetched | null = null,
+  ): Promise<Network> {
+    // Another backend, to which it fell back meanwhile, may want another file.
+    const data = fetched?.url === file.url ? fetched.data : await this.#download(file);
     const network = await Network.load(file, data, engine, style);
     this.#networks.set(file.url, network);
     await this.#releaseOldest();
     return network;
+  }
+
+  #download(file: ModelFile, signal: AbortSignal | null = null): Promise<ArrayBuffer> {
+    const onProgress = (share: number): void => {
+      this.#options.onProgress("style", share);
+    };
+    return download(new URL(file.url, this.#options.site), onProgress, signal);
   }
 
   #fileFor(style: StyleRequest, engine: Engine): ModelFile | null {

@@ -1,4 +1,4 @@
-/** The worker: frames in, pictures out, one message after another. */
+/** The worker: frames in, pictures out, one message after another; files are fetched meanwhile. */
 
 import type { FromWorker, StyleRequest, ToWorker } from "../shared/messages.ts";
 import { styleWeights } from "../shared/siblings.ts";
@@ -16,12 +16,14 @@ let style: StyleRequest | null = null;
 /** What painted the picture on the easel. */
 let painted = { id: "", blend: 0 };
 let easel: Easel | null = null;
+/** Ends the choice of a style that is under way. */
+let choosing = new AbortController();
 
 function say(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, transfer);
 }
 
-async function obey(message: ToWorker): Promise<void> {
+async function obey(message: Exclude<ToWorker, { kind: "style" }>): Promise<void> {
   switch (message.kind) {
     case "start":
       easel = new Easel();
@@ -31,9 +33,6 @@ async function obey(message: ToWorker): Promise<void> {
           say({ kind: "loading", what, share });
         },
       });
-      break;
-    case "style":
-      await choose(message.style);
       break;
     case "audition":
       await tryOut(message);
@@ -47,11 +46,18 @@ async function obey(message: ToWorker): Promise<void> {
   }
 }
 
+/** Frames go on while its file is fetched. A newer choice overtakes it. */
 async function choose(wanted: StyleRequest): Promise<void> {
-  if (!studio) return;
+  choosing.abort();
+  choosing = new AbortController();
+  const { signal } = choosing;
   try {
-    adopt(await studio.open(wanted), wanted);
+    const fetched = await studio?.fetch(wanted, signal);
+    await inTurn(async () => {
+      if (!signal.aborted && studio) adopt(await studio.open(wanted, fetched), wanted);
+    });
   } catch (error) {
+    if (signal.aborted) return;
     say({ kind: "style-failed", id: wanted.id, reason: messageOf(error) });
   }
 }
@@ -147,15 +153,22 @@ async function paint(blend: number): Promise<number> {
   return inferMs;
 }
 
-// One after the other: a session must not run twice at a time, and frames keep their order.
 let last = Promise.resolve();
-self.addEventListener("message", (event: MessageEvent<ToWorker>) => {
-  last = last.then(async () => {
-    try {
-      await obey(event.data);
-    } catch (error) {
-      const kind = event.data.kind === "start" ? "failed" : "frame-failed";
-      say({ kind, reason: messageOf(error) });
-    }
+
+/** One after the other: a session must not run twice at a time, and frames keep their order. */
+function inTurn(task: () => Promise<void>): Promise<void> {
+  const done = last.then(task);
+  last = done.catch(() => undefined);
+  return done;
+}
+
+self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === "style") {
+    void choose(data.style);
+    return;
+  }
+  inTurn(() => obey(data)).catch((error: unknown) => {
+    const kind = data.kind === "start" ? "failed" : "frame-failed";
+    say({ kind, reason: messageOf(error) });
   });
 });
