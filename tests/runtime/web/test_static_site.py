@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import MODELS, PATIENCE_MS, PHOTO, Visit, open_page
+from .conftest import MODELS, PATIENCE_MS, PHOTO, Visit, clip_frames, open_page
 
 SUB_PATH = "someone/pages/edge-style"
 
@@ -181,7 +181,11 @@ def test_a_newer_site_is_offered(
     visitor.page.wait_for_selector(LOAD_IT)
     visitor.wait_for_frames(1)
     assert visitor.page.locator(STYLES).count() == 4, "not under the visitor's hands"
-    load_it(visitor)
+    visitor.page.click("#record")
+    visitor.wait_for_frames(5)
+    with visitor.page.expect_download() as download:
+        load_it(visitor)
+    assert clip_frames(Path(download.value.path())), "what was recorded is kept"
 
 
 def test_a_newer_site_comes_also_where_the_browser_hesitates(

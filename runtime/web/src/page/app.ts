@@ -113,6 +113,11 @@ export class App {
     void this.#desk.openSample();
   }
 
+  /** Before the page is left: what was recorded is saved. */
+  async endRecording(): Promise<void> {
+    await this.#keeper.endRecording();
+  }
+
   /** What the visitor can do beside buttons, keys and files. */
   #watch(address: Address): void {
     const side = element("side", HTMLSelectElement);
@@ -273,7 +278,9 @@ export class App {
       {
         label: "Load it again",
         run: () => {
-          location.reload();
+          void this.endRecording().then(() => {
+            location.reload();
+          });
         },
       },
     ]);

@@ -36,8 +36,13 @@ export class Keeper {
   }
 
   async toggleRecording(): Promise<void> {
-    if (this.#recorder) await this.#end(this.#recorder);
+    if (this.#recorder) await this.endRecording();
     else this.#begin();
+  }
+
+  /** End and save what is being recorded, if anything is. */
+  async endRecording(): Promise<void> {
+    if (this.#recorder) await this.#end(this.#recorder);
   }
 
   #begin(): void {

@@ -17,12 +17,14 @@ async function start(): Promise<void> {
     notice.trouble(missing);
     return;
   }
+  let app: App | null = null;
   try {
     const response = await fetch("styles.json");
     if (!response.ok) throw new Error(`styles.json: the server answered ${response.status}`);
     const manifest = parseManifest(await response.json());
-    if (!(await keepOffline(manifest.isKeptOffline, notice))) return;
-    new App(manifest, readAddress(location.search), notice);
+    const endRecording = async (): Promise<void> => app?.endRecording();
+    if (!(await keepOffline(manifest.isKeptOffline, notice, endRecording))) return;
+    app = new App(manifest, readAddress(location.search), notice);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     notice.trouble(`The page could not be loaded completely: ${reason}`, [

@@ -11,9 +11,14 @@ const PATIENCE_MS = 8000;
  * Threads need headers that many static hosts cannot send. The service worker adds them, from the
  * second load on: so the page loads itself once more, before it has begun anything.
  *
+ * @param endRecording what is to be done before a newer version is loaded.
  * @returns whether the page goes on; else it is about to load again.
  */
-export async function keepOffline(isKept: boolean, notice: Notice): Promise<boolean> {
+export async function keepOffline(
+  isKept: boolean,
+  notice: Notice,
+  endRecording: () => Promise<void>,
+): Promise<boolean> {
   // Types promise that it is there; pages that are not secure do not have it.
   const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined;
   if (!workers) return true;
@@ -36,7 +41,7 @@ export async function keepOffline(isKept: boolean, notice: Notice): Promise<bool
   } catch {
     return true; // some browsers have none in private windows
   }
-  watchForUpdates(workers, registration, notice);
+  watchForUpdates(workers, registration, notice, endRecording);
   if (crossOriginIsolated || sessionStorage.getItem(RELOADED) !== null) return true;
   if (!(await isControlled(workers))) return true;
   sessionStorage.setItem(RELOADED, "yes");
@@ -119,25 +124,25 @@ function watchForUpdates(
   workers: ServiceWorkerContainer,
   registration: ServiceWorkerRegistration,
   notice: Notice,
+  endRecording: () => Promise<void>,
 ): void {
   let isControlled = workers.controller !== null;
   let isWanted = false;
+  const load = async (): Promise<void> => {
+    await endRecording();
+    isWanted = true;
+    if (!registration.waiting) {
+      location.reload();
+      return;
+    }
+    registration.waiting.postMessage("take over");
+    setTimeout(() => {
+      void withoutWorker(registration);
+    }, PATIENCE_MS);
+  };
   const offer = (): void => {
     notice.trouble("There is a newer version of this page.", [
-      {
-        label: "Load it",
-        run: () => {
-          isWanted = true;
-          if (!registration.waiting) {
-            location.reload();
-            return;
-          }
-          registration.waiting.postMessage("take over");
-          setTimeout(() => {
-            void withoutWorker(registration);
-          }, PATIENCE_MS);
-        },
-      },
+      { label: "Load it", run: () => void load() },
     ]);
   };
   workers.addEventListener("controllerchange", () => {

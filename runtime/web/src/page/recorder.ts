@@ -21,6 +21,10 @@ export class Recorder {
   readonly #recorder: MediaRecorder;
   readonly #suffix: string;
   readonly #parts: Blob[] = [];
+  /** Until it is ended, a recording is nowhere but in the page. */
+  readonly #askBeforeLeaving = (event: Event): void => {
+    event.preventDefault();
+  };
   /** Settled when nothing more is recorded: it was ended, or the browser's encoder gave up. */
   readonly ended: Promise<void>;
 
@@ -53,15 +57,17 @@ export class Recorder {
         { once: true },
       );
     });
-    // In pieces: a tab that is closed loses the last one only, and memory is not asked for at once.
+    // In pieces, which the browser need not hold in memory as one.
     this.#recorder.start(1000);
     redraw();
+    window.addEventListener("beforeunload", this.#askBeforeLeaving);
   }
 
   /** End it. @throws Error nothing was recorded. */
   async stop(): Promise<Recording> {
     if (this.#recorder.state !== "inactive") this.#recorder.stop();
     await this.ended;
+    window.removeEventListener("beforeunload", this.#askBeforeLeaving);
     for (const track of this.#recorder.stream.getTracks()) track.stop();
     if (this.#parts.length === 0) throw new Error("nothing was recorded");
     return { blob: new Blob(this.#parts, { type: this.#recorder.mimeType }), suffix: this.#suffix };
