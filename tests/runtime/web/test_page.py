@@ -371,6 +371,17 @@ def test_frames_go_on_until_the_last_style_is_there(visit: Callable[..., Visit],
     assert visitor.page.locator("#notice").is_hidden()
 
 
+def test_a_held_key_does_once_what_is_no_step(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit(url + "&style=negative")
+    visitor.wait_for_frames(1)
+    for key in ("c", "-"):
+        for _ in range(4):
+            visitor.page.keyboard.down(key)  # more than once: as keys repeat
+        visitor.page.keyboard.up(key)
+    assert visitor.page.locator("#colours").get_attribute("aria-pressed") == "true"
+    assert visitor.page.locator("#strength").input_value() == "60"
+
+
 def test_before_and_without_the_camera(visit: Callable[..., Visit], url: str) -> None:
     visitor = visit(url, permissions=[])
     # A sample is painted before anybody is asked for anything.

@@ -46,7 +46,9 @@ export class Controls {
       });
       if (!command) return;
       event.preventDefault();
-      onCommand(command);
+      // Of held keys, steps go on; the rest is wanted once.
+      const isStep = "isStep" in command && command.isStep;
+      if (isStep || !event.repeat) onCommand(command);
     });
     this.#fillHelp();
   }
