@@ -230,6 +230,8 @@ def test_a_camera_that_is_lost(visit: Callable[..., Visit], url: str) -> None:
     visitor.page.click("#start-camera")
     visitor.wait("d.source === 'camera'")
     visitor.wait_for_frames(2)
+    # The connection is gone, too: what was fetched once is there.
+    visitor.page.context.route("**/sample.jpg", lambda route: route.abort())
     # As browsers do when a camera is unplugged: a track that scripts stop says nothing.
     visitor.page.evaluate("camera.stop(); camera.dispatchEvent(new Event('ended'));")
     visitor.page.get_by_text("The camera is gone").wait_for()
@@ -238,6 +240,18 @@ def test_a_camera_that_is_lost(visit: Callable[..., Visit], url: str) -> None:
     visitor.page.get_by_role("button", name="Try again").click()
     visitor.wait("d.source === 'camera'")
     visitor.wait_for_frames(2)
+    assert visitor.page.locator("#notice").is_hidden()
+
+
+def test_a_host_without_the_sample(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit("about:blank")
+    visitor.page.context.route("**/sample.jpg", lambda route: route.fulfill(status=404))
+    visitor.page.goto(url)
+    visitor.page.get_by_text("The sample cannot be fetched").wait_for()
+    visitor.page.context.unroute("**/sample.jpg")
+    visitor.page.get_by_role("button", name="Try again").click()
+    visitor.wait("d.source === 'sample'")
+    visitor.wait_for_frames(1)
     assert visitor.page.locator("#notice").is_hidden()
 
 

@@ -2,7 +2,7 @@
 
 import type { FromWorker, Reading, StyleRequest, ToWorker } from "../shared/messages.ts";
 import type { Style } from "../shared/manifest.ts";
-import { SAMPLE_URL } from "../sources/sample.ts";
+import { samplePhoto } from "../sources/sample.ts";
 
 /**
  * Let the worker paint the thumbnails of styles, which are those of one file.
@@ -16,7 +16,7 @@ export async function audition(
   styles: readonly Style[],
   reading: Reading | null = null,
 ): Promise<Style[]> {
-  const sample = await createImageBitmap(await (await fetch(SAMPLE_URL)).blob());
+  const sample = await createImageBitmap(await samplePhoto()); // a copy, to be handed over
   const id = styles[0]?.id;
   return new Promise((resolve, reject) => {
     const hear = ({ data }: MessageEvent<FromWorker>): void => {

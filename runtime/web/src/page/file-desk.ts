@@ -2,14 +2,13 @@
 
 import type { AnyStyle, Style } from "../shared/manifest.ts";
 import { ModelFileError } from "../shared/onnx-metadata.ts";
-import { SourceError } from "../sources/source.ts";
 import { element } from "./dom.ts";
 import { kindOfFile, watchDrops } from "./files.ts";
 import type { Notice } from "./notice.ts";
 import { openModel } from "./own-models.ts";
 import { openStyle } from "./own-pictures.ts";
 import type { SourceDesk } from "./source-desk.ts";
-import { explain } from "./words.ts";
+import { reasonOf } from "./words.ts";
 
 export interface FileDeskOptions {
   readonly notice: Notice;
@@ -79,9 +78,7 @@ export class FileDesk {
     try {
       onStyles([await openStyle(file, anyStyle, worker)]);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const why = error instanceof SourceError ? explain(error.code).text : reason;
-      notice.trouble(`${file.name} cannot be a style: ${why}`);
+      notice.trouble(`${file.name} cannot be a style: ${reasonOf(error)}`);
     }
   }
 }

@@ -3,6 +3,7 @@
 import { describeModel, ModelFileError } from "../shared/onnx-metadata.ts";
 import type { Style } from "../shared/manifest.ts";
 import { audition } from "./audition.ts";
+import { reasonOf } from "./words.ts";
 
 const LARGEST_BYTES = 300e6;
 
@@ -21,8 +22,7 @@ export async function openModel(file: File, worker: Worker): Promise<Style[]> {
     return await audition(worker, styles);
   } catch (error) {
     for (const { url } of styles.flatMap((style) => style.files)) URL.revokeObjectURL(url);
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ModelFileError(`${file.name} cannot be used: ${reason}`);
+    throw new ModelFileError(`${file.name} cannot be used: ${reasonOf(error)}`);
   }
 }
 

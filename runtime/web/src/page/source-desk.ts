@@ -43,7 +43,10 @@ export class SourceDesk {
 
   /** The clip that needs nobody's permission. */
   async openSample(): Promise<void> {
-    await this.#open((onFrame) => SampleSource.open(onFrame));
+    await this.#open(
+      (onFrame) => SampleSource.open(onFrame),
+      () => void this.openSample(),
+    );
   }
 
   /** @param id of a camera; empty for the one that faces the visitor. */

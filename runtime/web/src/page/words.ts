@@ -1,6 +1,6 @@
 /** What went wrong, in plain words, with a way on. */
 
-import type { SourceProblem } from "../sources/source.ts";
+import { SourceError, type SourceProblem } from "../sources/source.ts";
 
 export interface Explanation {
   readonly text: string;
@@ -9,6 +9,12 @@ export interface Explanation {
 }
 
 const EXPLANATIONS: Readonly<Record<SourceProblem, Explanation>> = {
+  "no-sample": {
+    text:
+      "The sample cannot be fetched: is the connection gone? Cameras, pictures and clips need " +
+      "none.",
+    canRetry: true,
+  },
   "no-camera": {
     text: "There is no camera here. Connect one and try again, or open a picture or a clip.",
     canRetry: true,
@@ -49,6 +55,12 @@ const EXPLANATIONS: Readonly<Record<SourceProblem, Explanation>> = {
 
 export function explain(problem: SourceProblem): Explanation {
   return EXPLANATIONS[problem];
+}
+
+/** What an error says to people. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof SourceError) return explain(error.code).text;
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Why the page cannot work in this browser at all; null if it can. */

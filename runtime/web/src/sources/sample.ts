@@ -6,14 +6,31 @@
  */
 
 import { panView } from "./pan-path.ts";
-import type { OnFrame, Source } from "./source.ts";
+import { type OnFrame, type Source, SourceError } from "./source.ts";
 
 /** The photo, which the build puts beside the page. */
-export const SAMPLE_URL = "sample.jpg";
+const SAMPLE_URL = "sample.jpg";
 
 const SIZE = { width: 640, height: 480 };
 const ROUND_MS = 8000;
 const FRAME_MS = 1000 / 30;
+
+let kept: ImageBitmap | null = null;
+
+/**
+ * The photo, which is kept: a camera may go when the connection has gone, too.
+ *
+ * @throws SourceError it cannot be had.
+ */
+export async function samplePhoto(): Promise<ImageBitmap> {
+  try {
+    // What a host answers that has no such file is no picture either.
+    kept ??= await createImageBitmap(await (await fetch(SAMPLE_URL)).blob());
+    return kept;
+  } catch {
+    throw new SourceError("no-sample");
+  }
+}
 
 export class SampleSource implements Source {
   readonly kind = "sample";
@@ -34,9 +51,9 @@ export class SampleSource implements Source {
     }, FRAME_MS);
   }
 
+  /** @throws SourceError the photo cannot be had. */
   static async open(onFrame: OnFrame): Promise<SampleSource> {
-    const response = await fetch(SAMPLE_URL);
-    const photo = await createImageBitmap(await response.blob());
+    const photo = await samplePhoto();
     const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
     return new SampleSource(photo, isStill, onFrame);
   }
@@ -53,6 +70,5 @@ export class SampleSource implements Source {
 
   close(): void {
     clearInterval(this.#timer);
-    this.#photo.close();
   }
 }

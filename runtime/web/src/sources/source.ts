@@ -32,6 +32,7 @@ export class SourceError extends Error {
 }
 
 export type SourceProblem =
+  | "no-sample"
   | "no-camera"
   | "camera-refused"
   | "camera-busy"
