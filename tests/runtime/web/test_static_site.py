@@ -238,6 +238,39 @@ def test_a_newer_site_in_two_tabs(
     load_it(visitor)
 
 
+def test_a_service_worker_that_cannot_be_installed(
+    visit: Callable[..., Visit], host: PlainHost, tmp_path: Path
+) -> None:
+    """The host changes a file on its way: the page does not wait, and works on one thread."""
+    index = tmp_path / SUB_PATH / "index.html"
+    index.write_text(index.read_text() + "<!-- from your host -->")
+    visitor = visit("about:blank")
+    visitor.page.add_init_script(
+        "const real = setTimeout;"
+        "window.setTimeout = (run, ms, ...more) => ms >= 8000 ? 0 : real(run, ms, ...more);"
+    )
+    visitor.page.goto(f"{host.origin}{SUB_PATH}/?backend=wasm")
+    visitor.wait_for_frames(1)
+    assert visitor.page.evaluate("crossOriginIsolated") is False
+    # Nor does it wait again for one that does not come at all.
+    host.hold("icon.svg")
+    visitor.page.goto(f"{host.origin}{SUB_PATH}/?backend=wasm")
+    visitor.wait_for_frames(1)
+
+
+def test_a_page_that_is_being_loaded_says_so(visit: Callable[..., Visit], host: PlainHost) -> None:
+    host.hold("styles.json")
+    visitor = visit(f"{host.origin}{SUB_PATH}/?backend=wasm")
+    visitor.page.get_by_text("Loading", exact=True).wait_for()
+    from playwright.sync_api import TimeoutError as NotClickable
+
+    with pytest.raises(NotClickable):
+        visitor.page.click("#start-camera", trial=True, timeout=1000)
+    host.may_send.set()
+    visitor.page.click("#start-camera")
+    visitor.wait("d.source === 'camera'")
+
+
 def test_without_a_service_worker(visit: Callable[..., Visit], host: PlainHost) -> None:
     """Private windows of some browsers have none: one thread, and it works."""
     visitor = visit("about:blank")

@@ -8,16 +8,19 @@ import { App } from "./app.ts";
 import { element } from "./dom.ts";
 import { Notice } from "./notice.ts";
 import { keepOffline } from "./offline.ts";
-import { missingFeature } from "./words.ts";
+import { missingFeature, reasonOf } from "./words.ts";
 
 async function start(): Promise<void> {
-  const notice = new Notice(element("notice", HTMLElement), element("status", HTMLElement));
+  const status = element("status", HTMLElement);
+  const notice = new Notice(element("notice", HTMLElement), status);
   const missing = missingFeature();
   if (missing) {
     notice.trouble(missing);
+    document.body.inert = false;
     return;
   }
   let app: App | null = null;
+  status.textContent = "Loading";
   try {
     const response = await fetch("styles.json");
     if (!response.ok) throw new Error(`styles.json: the server answered ${response.status}`);
@@ -26,8 +29,8 @@ async function start(): Promise<void> {
     if (!(await keepOffline(manifest.isKeptOffline, notice, endRecording))) return;
     app = new App(manifest, readAddress(location.search), notice);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    notice.trouble(`The page could not be loaded completely: ${reason}`, [
+    status.textContent = "";
+    notice.trouble(`The page could not be loaded completely: ${reasonOf(error)}`, [
       {
         label: "Load it again",
         run: () => {
@@ -36,6 +39,7 @@ async function start(): Promise<void> {
       },
     ]);
   }
+  document.body.inert = false;
 }
 
 void start();

@@ -2,7 +2,8 @@
 
 import type { Notice } from "./notice.ts";
 
-const RELOADED = "edge-style reloaded";
+/** What the session remembers: whether the page waited for its service worker. */
+const WAITED = "edge-style waited";
 const PATIENCE_MS = 8000;
 
 /**
@@ -42,9 +43,10 @@ export async function keepOffline(
     return true; // some browsers have none in private windows
   }
   watchForUpdates(workers, registration, notice, endRecording);
-  if (crossOriginIsolated || sessionStorage.getItem(RELOADED) !== null) return true;
-  if (!(await isControlled(workers))) return true;
-  sessionStorage.setItem(RELOADED, "yes");
+  if (crossOriginIsolated || sessionStorage.getItem(WAITED) !== null) return true;
+  const isIsolating = await isControlled(workers);
+  sessionStorage.setItem(WAITED, "yes");
+  if (!isIsolating) return true;
   location.reload();
   return false;
 }
@@ -91,6 +93,15 @@ async function isControlled(workers: ServiceWorkerContainer): Promise<boolean> {
       },
       { once: true },
     );
+    // One that does not get all files is given up: of a host that changes them, or is being brought
+    // up to date.
+    void workers.getRegistration().then((registration) => {
+      const arriving = registration?.installing ?? registration?.waiting ?? registration?.active;
+      if (!arriving) resolve(false);
+      arriving?.addEventListener("statechange", () => {
+        if (arriving.state === "redundant") resolve(false);
+      });
+    });
     setTimeout(() => {
       resolve(false);
     }, PATIENCE_MS);
