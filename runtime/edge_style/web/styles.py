@@ -1,6 +1,7 @@
 """The gallery of the page: from model files to entries of `styles.json` and thumbnails."""
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -182,7 +183,7 @@ def gallery(
         stylizer = Stylizer.load(model.files[best], provider="cpu")
         for index, title in _styles(model):
             thumbnail = _thumbnail(stylizer, small, index)
-            address = f"thumbnails/{model.name}-{_digest(thumbnail)}.jpg"
+            address = _address("thumbnails", model.name, thumbnail, ".jpg")
             files[address] = thumbnail
             entries.append(
                 {
@@ -226,7 +227,7 @@ def _listed(
     """What `styles.json` says of a network's files, which are added to those of the site."""
     listed = []
     for precision, path in paths.items():
-        address = f"models/{name}-{_digest(path.read_bytes())}{MODEL_SUFFIX}"
+        address = _address("models", name, path.read_bytes(), MODEL_SUFFIX)
         files[address] = path
         size_bytes = path.stat().st_size
         listed.append({"url": address, "size_bytes": size_bytes, "precision": precision})
@@ -251,6 +252,10 @@ def _thumbnail(stylizer: Stylizer, small: Rgb, index: int | None) -> bytes:
         return path.read_bytes()
 
 
-def _digest(data: bytes) -> str:
-    """In a file's address, so that caches never show an old one."""
-    return hashlib.sha256(data).hexdigest()[:12]
+def _address(folder: str, name: str, data: bytes, suffix: str) -> str:
+    """Where a file lies in the site: the same characters on every host and in every URL.
+
+    With its digest, so that caches never show an old one.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    return f"{folder}/{plain}-{hashlib.sha256(data).hexdigest()[:12]}{suffix}"

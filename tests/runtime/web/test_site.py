@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -142,6 +142,17 @@ def test_models_of_one_name_stay_apart(page: Path, tmp_path: Path) -> None:
     names = [str(tmp_path / name / "same.onnx") for name in ("a", "b")]
     site = assemble(choose_models(names), offline=True, page=page)
     assert [style["id"] for style in styles_of(site)] == ["same", "same-2"]
+
+
+def test_addresses_need_no_quoting(page: Path, tmp_path: Path) -> None:
+    path = tmp_path / "50%25 #1 étude.onnx"
+    path.write_bytes((MODELS / "negative.onnx").read_bytes())
+    site = assemble(choose_models([str(path)]), offline=True, page=page)
+    (style,) = styles_of(site)
+    assert style["id"] == "50%25 #1 étude"
+    for address in (style["thumbnail"], style["files"][0]["url"]):
+        assert quote(address) == address
+        assert site.read(address)
 
 
 @pytest.mark.parametrize(
