@@ -361,6 +361,12 @@ def test_trying_a_style_again(visit: Callable[..., Visit], url: str) -> None:
     visitor.page.keyboard.press("3")
     visitor.page.get_by_text("This style cannot be used").wait_for()
     assert visitor.data("style") == "negative"
+    # Where another one works, there is no trouble any more.
+    visitor.page.keyboard.press("1")
+    visitor.wait("d.style === 'starry'")
+    assert visitor.page.locator("#notice").is_hidden()
+    visitor.page.keyboard.press("3")
+    visitor.page.get_by_text("This style cannot be used").wait_for()
     fails.clear()
     visitor.page.get_by_role("button", name="Try again").click()
     visitor.wait("d.style?.startsWith('many')")

@@ -229,6 +229,7 @@ export class App {
     const isFirst = this.#ready === null;
     this.#ready = ready;
     this.#progress.hidden = true;
+    this.#notice.clear("style");
     this.#stage.dataset.backend = ready.backend;
     this.#stage.dataset.file = ready.url;
     this.#stage.title = ready.note;
@@ -255,15 +256,12 @@ export class App {
     const failed = this.#wishes.style;
     if (this.#styles[failed]?.id !== id) return;
     const before = this.#styles.findIndex((style) => style.id === this.#ready?.id);
-    this.#notice.trouble(`This style cannot be used: ${reason}`, [
-      {
-        label: "Try again",
-        run: () => {
-          if (this.#wishes.style === failed) this.#requestStyle();
-          else this.#obey({ name: "style", number: failed });
-        },
-      },
-    ]);
+    const retry = (): void => {
+      if (this.#wishes.style === failed) this.#requestStyle();
+      else this.#obey({ name: "style", number: failed });
+    };
+    const actions = [{ label: "Try again", run: retry }];
+    this.#notice.trouble(`This style cannot be used: ${reason}`, actions, "style");
     // The gallery shows what is being painted, not what was hoped for.
     if (before >= 0) {
       this.#wishes = obey(this.#wishes, { name: "style", number: before }, this.#styles);
