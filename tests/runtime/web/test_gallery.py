@@ -37,6 +37,29 @@ def url(built_page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield f"{address}?backend=wasm&side=64"
 
 
+def test_a_title_may_be_as_wide_as_the_picture(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit(url, **DEVICES["phone"])
+    visitor.wait_for_frames(1)
+    visitor.page.evaluate(f"document.getElementById('status').textContent = '{'long ' * 8}'")
+    box = visitor.page.locator("#status").bounding_box()
+    assert box["width"] > 390 / 2
+    assert box["height"] < 40, "more than one line"
+
+
+def test_forced_colours_show_what_is_chosen(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit(url, forced_colors="active")
+    visitor.wait_for_frames(1)
+
+    def look(one: Any) -> tuple[str, str]:
+        style = "(found) => getComputedStyle(found)"
+        return one.evaluate(f"{style}.backgroundColor"), one.evaluate(f"{style}.borderTopColor")
+
+    pressed, other = (look(visitor.page.locator(name)) for name in ("#split", "#mirror"))
+    assert pressed[0] != other[0]
+    chosen, other = (look(visitor.page.locator("label.style").nth(number)) for number in (0, 1))
+    assert chosen[1] != other[1]
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_nine_styles(visit: Callable[..., Visit], url: str, device: str) -> None:
     visitor = visit(url, reduced_motion="reduce", **DEVICES[device])
