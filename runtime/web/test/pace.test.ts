@@ -72,6 +72,13 @@ describe("networkSize", () => {
     expect(networkSize({ width: 720, height: 1280 }, 360)).toEqual({ width: 360, height: 640 });
   });
 
+  it("bounds the area of a still picture, too: screenshots are long", () => {
+    expect(networkSize({ width: 1440, height: 1080 }, null)).toEqual({ width: 960, height: 720 });
+    const { width, height } = networkSize({ width: 1080, height: 16000 }, null);
+    expect(width * height).toBeLessThan(2.01e6);
+    expect(height / width).toBeCloseTo(16000 / 1080, 0);
+  });
+
   it("asks for no more than there is, and no less than networks take", () => {
     expect(networkSize({ width: 320, height: 240 }, 720)).toEqual({ width: 320, height: 240 });
     expect(networkSize({ width: 4000, height: 8 }, 144)).toEqual({ width: 4000, height: 16 });

@@ -9,6 +9,8 @@ export const RUNGS_PX = [144, 192, 240, 288, 360, 480, 600, 720] as const;
 export const START_PX = 240;
 /** Of a still picture, where there is no frame rate to hold. */
 const STILL_PX = 720;
+/** Also of a still picture: a long screenshot has a short side as others, and many times the pixels. */
+const STILL_AREA_PX = 2e6;
 
 const TARGET_FPS = 15;
 const BUDGET_MS = 1000 / TARGET_FPS;
@@ -111,7 +113,9 @@ export class Pace {
  */
 export function networkSize(source: Size, sidePx: number | null): Size {
   const short = Math.min(source.width, source.height);
-  const scale = Math.min(1, (sidePx ?? STILL_PX) / Math.max(1, short));
+  const area = Math.max(1, source.width * source.height);
+  const largest = sidePx === null ? Math.sqrt(STILL_AREA_PX / area) : 1;
+  const scale = Math.min(1, largest, (sidePx ?? STILL_PX) / Math.max(1, short));
   const side = (length: number): number => Math.max(MIN_SIDE_PX, Math.round(length * scale));
   return { width: side(source.width), height: side(source.height) };
 }
