@@ -1,12 +1,15 @@
 """One string names any input."""
 
 import http.server
+import io
+import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -53,6 +56,32 @@ def test_a_clip_gives_every_frame_once_in_rgb_at_its_time(clip: Path) -> None:
         assert image.dtype == np.uint8
         assert image.shape == (48, 64, 3)
         assert np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max() < 6
+
+
+def test_a_sender_for_one_listener_is_asked_once() -> None:
+    stream, noise = io.BytesIO(), np.random.default_rng(0)
+    with av.open(stream, "w", format="mpegts") as clip:
+        track = clip.add_stream("libx264", rate=25, options={"tune": "zerolatency", "g": "10"})
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(200):
+            image = noise.integers(0, 256, (48, 64, 3), np.uint8)
+            clip.mux(track.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        clip.mux(track.encode(None))
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as listening:
+            listener.close()  # as ffmpeg with `?listen` does
+            with suppress(OSError):  # it has seen enough
+                listening.sendall(stream.getvalue())
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    sender = threading.Thread(target=serve, args=(listener,))
+    sender.start()
+    with open_source(f"tcp://127.0.0.1:{port}") as source:
+        assert source.live
+        assert next(iter(source)).image.shape == (48, 64, 3)
+    sender.join()
 
 
 def test_what_lies_behind_damage_in_a_clip_is_read(tmp_path: Path) -> None:

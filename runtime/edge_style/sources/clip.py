@@ -23,11 +23,16 @@ _COUNTING = (".mp4", ".mov", ".m4v", ".avi")
 
 
 class ClipSource(Source):
-    """A video file, or one at an address: every frame once, upright, in order, in square pixels."""
+    """A video file, or one at an address: every frame once, upright, in order, in square pixels.
 
-    def __init__(self, path: Path | str) -> None:
+    Args:
+        path: the file, or the address.
+        capture: what was opened there already.
+    """
+
+    def __init__(self, path: Path | str, capture: Capture | None = None) -> None:
         self._name = mask_password(path) if isinstance(path, str) else str(path)
-        self._capture = _open(str(path), self._name)
+        self._capture = capture or _open(str(path), self._name)
         if isinstance(path, Path):
             self.clip = path
             self.states_count = path.suffix.lower() in _COUNTING
@@ -93,7 +98,7 @@ class ClipSource(Source):
             raise SourceError(f"'{self._name}' has no pictures that can be decoded")
 
     def _grab(self) -> bool:
-        """Wait for the next frame; False at the end. A stream's failure takes seconds: it is one."""
+        """Wait for the next frame; False at the end. To fail takes a stream seconds: once will do."""
         tries = 1 if self.clip is None else _FAILED_READS
         return any(self._capture.grab() for _ in range(tries))
 
@@ -122,11 +127,10 @@ def open_address(address: str) -> Source:
     Raises:
         SourceError: nobody answers at the address within ten seconds, or it is no video.
     """
-    clip = ClipSource(address)
-    if clip.frame_count is not None:
-        return clip
-    clip.close()
-    return NetworkSource(address)
+    # Opened once: some senders serve one listener, and end when it leaves.
+    capture = _open(address, mask_password(address))
+    is_clip = capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+    return ClipSource(address, capture) if is_clip else NetworkSource(address, capture)
 
 
 def mask_password(address: str) -> str:
