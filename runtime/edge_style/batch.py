@@ -12,6 +12,7 @@ from edge_style.images import (
     IMAGE_SUFFIXES,
     ensure_folder,
     ensure_min_side,
+    ensure_sensible_side,
     ensure_writable,
     parse_size,
     read_image,
@@ -43,6 +44,7 @@ class BatchSize:
         if text is None:
             return cls()
         if text.isdecimal() and int(text) > 0:
+            ensure_sensible_side(int(text))
             return cls(long_side_px=int(text))
         return cls(exact_px=parse_size(text))
 

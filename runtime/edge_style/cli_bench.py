@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,6 +91,9 @@ def bench(
     old = None if compare is None else load_report(compare)
     if plot is not None:
         check_plot(plot)
+    for target in (output, csv):
+        if target is not None and not target.absolute().parent.is_dir():
+            raise SinkError(f"the folder of '{target}' does not exist: create it first")
     planned = plan(
         Request(
             models=[name for text in model for name in split_models(text)],
@@ -103,7 +107,8 @@ def bench(
     effort = Effort(rounds=rounds, min_rounds=min(3, rounds), warmup=warmup, runs=runs,
                     seconds=seconds)  # fmt: skip
     _note_load()
-    tracks = run_rounds(planned, effort, _progress(planned, effort))
+    with _progress(planned, effort) as step:
+        tracks = run_rounds(planned, effort, step)
     report = _report(tracks, effort)
     if old is not None:
         report["comparison"] = _comparison(old, report)
@@ -122,28 +127,29 @@ def _note_load() -> None:
             note(f"note: other programs are running (load {load:.1f}), the figures will scatter")
 
 
-def _progress(planned: "Sequence[Candidate]", effort: "Effort") -> Any:
+@contextmanager
+def _progress(planned: "Sequence[Candidate]", effort: "Effort") -> Iterator[Any]:
     """Says on a terminal what is being measured; nothing where nobody looks."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        return None
-    status = console.status("")
-    status.start()
+        yield None
+        return
     total = len(planned) * effort.rounds
-    done = [0]
+    done = 0
+    # Not every candidate takes part in every round, so it is the end that gives the cursor back.
+    with console.status("") as status:
 
-    def step(candidate: "Candidate", index: int) -> None:
-        done[0] += 1
-        status.update(
-            f"round {index + 1} of {effort.rounds}, {done[0]} of {total}: "
-            f"{candidate.label} on {candidate.provider} at {candidate.size}"
-        )
-        if done[0] >= total:
-            status.stop()
+        def step(candidate: "Candidate", index: int) -> None:
+            nonlocal done
+            done += 1
+            status.update(
+                f"round {index + 1} of {effort.rounds}, {done} of {total}: "
+                f"{candidate.label} on {candidate.provider} at {candidate.size}"
+            )
 
-    return step
+        yield step
 
 
 def _report(tracks: "Sequence[Track]", effort: "Effort") -> dict[str, Any]:

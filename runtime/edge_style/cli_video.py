@@ -25,7 +25,7 @@ from edge_style.cli_live import (
     parse_blend,
     run_show,
 )
-from edge_style.errors import SinkError, SourceError, UsageError
+from edge_style.errors import ImageError, SinkError, SourceError, UsageError
 from edge_style.shutdown import Interrupts
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _convert_all(options: "ShowOptions", plan: "ClipPlan", json_output: bool) ->
             continue
         try:
             show = _convert(options, clip, target, json_output=False)
-        except (SourceError, SinkError) as error:
+        except (SourceError, SinkError, ImageError) as error:
             note(f"note: {error}")
             failed.append(str(clip))
             continue

@@ -20,6 +20,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 _JPEG_MAGIC = b"\xff\xd8"
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_LONGEST_SIDE_PX = 16_384  # more than that a network has no memory for
 _PNG_MAX_SIDE_PX = 1_000_000
 # Colour, EXIF orientation applied, 16-bit samples kept, alpha dropped.
 _ORIENTED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
@@ -224,14 +225,26 @@ def parse_size(text: str) -> tuple[int, int]:
     """Read `640x480` as (640, 480), width and height in pixels.
 
     Raises:
-        UsageError: not of that form, or a side under `contract.MIN_SIDE_PX`.
+        UsageError: not of that form, a side under `contract.MIN_SIDE_PX`, or longer than any
+            picture's.
     """
     width, by, height = text.strip().lower().partition("x")
     if not (by and width.isdecimal() and height.isdecimal()):
         raise UsageError(f"expected a size as WIDTHxHEIGHT, such as 640x480, got '{text}'")
     if min(int(width), int(height)) < MIN_SIDE_PX:
         raise UsageError(f"a size has at least {MIN_SIDE_PX}x{MIN_SIDE_PX} pixels, got '{text}'")
+    ensure_sensible_side(int(width), int(height))
     return int(width), int(height)
+
+
+def ensure_sensible_side(*sides_px: int) -> None:
+    """Refuse sizes that are a slip of the finger, before memory is asked for them.
+
+    Raises:
+        UsageError: a side is longer than any picture's.
+    """
+    if max(sides_px) > _LONGEST_SIDE_PX:
+        raise UsageError(f"a side has at most {_LONGEST_SIDE_PX} pixels, got {max(sides_px)}")
 
 
 def resize(rgb: Rgb, width_px: int, height_px: int) -> Rgb:

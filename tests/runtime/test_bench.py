@@ -411,6 +411,17 @@ def test_mistakes_are_one_line(cli, models, tmp_path, more, says):
     assert_error(cli(*bench_arguments(models, *more)), says)
 
 
+@pytest.mark.parametrize("option", ["--output", "--csv"])
+def test_a_folder_that_is_not_there_is_said_before_measuring(cli, models, option, monkeypatch):
+    monkeypatch.setattr("edge_style.bench.rounds.run_rounds", lambda *_: pytest.fail("measured"))
+    result = cli("bench", "-m", models / "negative.onnx", option, "nofolder/figures")
+    assert_error(result, "nofolder", "create it first")
+
+
+def test_a_command_with_an_open_quote(cli, models):
+    assert_error(cli("bench", "-m", models / "negative.onnx", "--command", "x='abc"), "quotation")
+
+
 def test_a_plot_without_matplotlib_names_the_extra(cli, models, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert_error(cli(*bench_arguments(models, "--plot", "a.png")), "edge-style[plot]")

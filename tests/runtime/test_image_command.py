@@ -297,7 +297,7 @@ def test_never_replaces_another_photo(cli, models, photo, tmp_path):
     assert not (tmp_path / "photo-negative-negative.png").exists()
 
 
-@pytest.mark.parametrize("size", ["0x0", "wide", "640x", "-3x20", "640x480x3", "8x8", "0"])
+@pytest.mark.parametrize("size", ["0x0", "wide", "640x", "-3x20", "640x480x3", "8x8", "0", "20000"])
 def test_bad_sizes(cli, models, photo, size):
     result = cli("image", photo, "-m", models / "negative.onnx", "-o", "out.png", f"--size={size}")
     assert_error(result, size)

@@ -117,6 +117,12 @@ def test_short_side():
     assert resize_short_side(make_rgb(99, 201), 50).shape == (102, 50, 3)
 
 
+@pytest.mark.parametrize("text", ["10000000x480", "480x16385"])
+def test_sizes_that_are_slips_of_the_finger(text):
+    with pytest.raises(UsageError, match="at most 16384 pixels"):
+        parse_size(text)
+
+
 def test_parse_size():
     assert parse_size("640x480") == (640, 480)
     assert parse_size(" 16X16 ") == (16, 16)

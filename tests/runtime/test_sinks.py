@@ -102,6 +102,17 @@ def test_a_recording_keeps_the_moments_frames_came_at(tmp_path: Path, encoder: s
     assert times_s[-1] == pytest.approx(0.5)
 
 
+def test_frames_behind_a_long_gap_do_not_stand_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pyav(monkeypatch)
+    path = tmp_path / "out.avi"
+    with open_sink(str(path), StreamInfo(10)) as sink:
+        for time_s in (0.0, 60.0, 60.1, 60.2):
+            sink.write(StyledFrame(picture(0), time_s))
+    assert len(read_clip(path)[0]) == 1 + 100 + 2, "ten seconds of the gap, then frame by frame"
+
+
 def test_a_recording_is_playable_while_it_grows(tmp_path: Path) -> None:
     with open_sink(str(tmp_path / "out.mp4"), StreamInfo(fps=10)) as sink:
         for index in range(35):

@@ -58,6 +58,12 @@ def test_a_clip_gives_every_frame_once_in_rgb_at_its_time(clip: Path) -> None:
         assert np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max() < 6
 
 
+def test_a_pattern_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(SourceError):
+        open_source(str(tmp_path / "a" / "**x.png"))
+
+
 def test_a_sender_for_one_listener_is_asked_once() -> None:
     stream, noise = io.BytesIO(), np.random.default_rng(0)
     with av.open(stream, "w", format="mpegts") as clip:

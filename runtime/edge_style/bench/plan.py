@@ -145,4 +145,7 @@ def _parse_command(text: str) -> tuple[str, tuple[str, ...]]:
     name, is_given, command = text.partition("=")
     if not is_given or not name.strip() or not command.strip():
         raise UsageError(f"expected --command NAME=COMMAND, got '{text}'")
-    return name.strip(), tuple(shlex.split(command))
+    try:
+        return name.strip(), tuple(shlex.split(command))
+    except ValueError as error:
+        raise UsageError(f"--command {name.strip()} cannot be read: {error}") from error

@@ -47,7 +47,10 @@ class CvWriter:
         times = 1
         if self._fills_gaps:
             place = round((time_s - self._first_s) * self._fps)
-            times = min(max(1, place + 1 - self._written), round(_LONGEST_GAP_S * self._fps))
+            missing = max(1, place + 1 - self._written)
+            times = min(missing, round(_LONGEST_GAP_S * self._fps))
+            # What is left out of a gap stays out, or the next frames would stand still for it.
+            self._first_s += (missing - times) / self._fps
         for _ in range(times):
             self._writer.write(bgr)
         self._written += times

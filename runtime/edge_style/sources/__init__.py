@@ -87,7 +87,11 @@ def _open_path(name: str) -> Source:
     if not path.exists() and any(sign in name for sign in "*?["):
         root = Path(path.anchor)
         pattern = str(path.relative_to(root)) if path.anchor else str(path)
-        return PicturesSource([item for item in root.glob(pattern) if _is_picture(item)], name)
+        try:
+            found = list(root.glob(pattern))
+        except ValueError as error:
+            raise SourceError(f"'{name}' is no pattern: {error}") from error
+        return PicturesSource([item for item in found if _is_picture(item)], name)
     if not path.exists():
         raise SourceError(f"no such source: '{name}'; --source takes {WORKING_KINDS}")
     if _is_picture(path):

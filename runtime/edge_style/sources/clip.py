@@ -98,7 +98,7 @@ class ClipSource(Source):
             raise SourceError(f"'{self._name}' has no pictures that can be decoded")
 
     def _grab(self) -> bool:
-        """Wait for the next frame; False at the end. To fail takes a stream seconds: once will do."""
+        """Wait for the next frame; False at the end. A stream is tried once: it takes seconds."""
         tries = 1 if self.clip is None else _FAILED_READS
         return any(self._capture.grab() for _ in range(tries))
 

@@ -84,7 +84,11 @@ class GstSource(Source):
         is_live = self._pipeline.set_state(gst.State.PAUSED) == gst.StateChangeReturn.NO_PREROLL
         self._sink.set_property("sync", not is_live)
         self._pipeline.set_state(gst.State.PLAYING)
-        self._first: Frame | None = self._pull()
+        try:
+            self._first: Frame | None = self._pull()
+        except BaseException:
+            self.close()  # or it would play on, one more at each try to connect again
+            raise
         if self._first is None:
             self.close()
             raise SourceError(f"'{self._name}' ended before its first picture")
