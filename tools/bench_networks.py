@@ -156,8 +156,9 @@ def export(checkpoint: Path, precision: str, content: Path) -> None:
     """A model file of a checkpoint, unless there is one."""
     target = model_file(checkpoint, precision)
     if not target.is_file():
+        calibration = ["--calibration", str(content)] if precision == "int8" else []
         run("export", str(checkpoint), "--precision", precision, "--output", str(target),
-            "--calibration", str(content))  # fmt: skip
+            *calibration)  # fmt: skip
 
 
 def time(names: Sequence[str], folder: Path) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edge_style import cli
 from edge_style.errors import ModelError
@@ -24,6 +24,89 @@ def run_export(*arguments: object) -> int:
     with pytest.raises(SystemExit) as exit_:
         cli.main(["export", *map(str, arguments)])
     return int(exit_.value.code or 0)
+
+
+def write_plain_network(path: Path, how: str) -> Path:
+    """Three channels in, three out, by two convolutions; `how` says what is unusual."""
+    random = np.random.default_rng(2)
+    first = random.normal(0, 0.02, (8, 3, 3, 3)).astype(np.float32)
+    last = random.normal(0, 0.02, (3, 8, 3, 3)).astype(np.float32)
+    for channel in range(3):
+        first[channel, channel, 1, 1] += 1
+        last[channel, channel, 1, 1] += 0.8
+    bias = np.full(3, 0.05 if how == "unit" else 20, np.float32)
+    weights = [
+        numpy_helper.from_array(array, name)
+        for array, name in ((first, "w1"), (last, "w2"), (bias, "b2"))
+    ]
+    source, result = ("image", "stylized") if how == "names" else ("input1", "output1")
+    nodes = [
+        helper.make_node("Conv", [source, "w1"], ["a"], pads=[1] * 4),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w2", "b2"], ["c"], pads=[1] * 4),
+        helper.make_node("Identity", ["c"], [result]),
+    ]
+    if how == "unit":
+        nodes[-2:] = [helper.make_node("Conv", ["b", "w2", "b2"], [result], pads=[1] * 4)]
+    if how in ("scaled", "enlarged"):
+        numbers = [1, 1, 2, 2] if how == "enlarged" else [0.9]
+        weights.append(numpy_helper.from_array(np.array(numbers, np.float32), "s"))
+        resize = helper.make_node("Resize", ["c", "", "s"], [result], mode="nearest")
+        nodes[-1] = resize if how == "enlarged" else helper.make_node("Mul", ["c", "s"], [result])
+    shape = [1, 3, "h", "w"]
+    inputs = [helper.make_tensor_value_info(source, TensorProto.FLOAT, shape)]
+    if how == "weights among the inputs":
+        inputs += [helper.make_tensor_value_info(w.name, w.data_type, w.dims) for w in weights]
+    if how == "weights as nodes":
+        nodes[:0] = [helper.make_node("Constant", [], [w.name], value=w) for w in weights]
+        weights = []
+    outputs = [helper.make_tensor_value_info(result, TensorProto.FLOAT, [1, 3, "h2", "w2"])]
+    graph = helper.make_graph(nodes, "plain", inputs, outputs, weights)
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
+    return path
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize(
+    "how", ["unit", "scaled", "names", "weights among the inputs", "weights as nodes"]
+)
+def test_unusual_files_paint_as_before(workplace: Path, how: str, precision: str) -> None:
+    foreign = write_plain_network(workplace / "plain.onnx", how)
+    target = workplace / "made.onnx"
+    assert run_export(foreign, "--output", target, "--precision", precision) == 0
+    photo, white = made_photo(3, 48, 64), 1 if how == "unit" else 255
+    frame = photo.transpose(2, 0, 1)[None].astype(np.float32) * np.float32(white / 255)
+    session = onnxruntime.InferenceSession(foreign)
+    (expected,) = session.run(None, {session.get_inputs()[0].name: frame})
+    expected = np.clip(expected[0].transpose(1, 2, 0) * (255 / white), 0, 255)
+    (got,) = onnxruntime.InferenceSession(target).run(None, {"image": photo[None]})
+    assert np.abs(got[0] - expected).max() <= (1 if precision == "fp32" else 3)
+    halves = [
+        tensor.data_type == TensorProto.FLOAT16
+        for tensor in onnx.load(target).graph.initializer
+        if len(tensor.dims) == 4
+    ]
+    assert halves == [precision == "fp16"] * 2
+
+
+def test_a_network_that_enlarges_is_refused(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = write_plain_network(workplace / "twice.onnx", "enlarged")
+    assert run_export(foreign, "--output", workplace / "made.onnx") == 2
+    assert "enlarge" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option", [("--calibration", "photos"), ("--percentile", "99"), ("--weight-bits", "8")]
+)
+def test_settings_of_int8_are_refused_elsewhere(
+    workplace: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str]
+) -> None:
+    foreign = write_plain_network(workplace / "plain.onnx", "scaled")
+    assert run_export(foreign, "--output", workplace / "made.onnx", *option) == 2
+    assert "--precision int8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("unit", [False, True])

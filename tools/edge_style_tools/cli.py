@@ -116,6 +116,8 @@ def export(
     """Turn a checkpoint into a verified .onnx file that runs anywhere."""
     _require_packages()
     targets = _targets(check_for)
+    if _precision(precision) != "int8":
+        _refuse_int8_settings(calibration, percentile, weight_bits)
     if targets and output is None and _is_finished(checkpoint):
         _check_finished(checkpoint, targets, as_json)
         return
@@ -162,6 +164,19 @@ def export(
         return
     for report in reports:
         _print_report(report)
+
+
+def _refuse_int8_settings(
+    calibration: Path | None, percentile: float | None, weight_bits: int
+) -> None:
+    given = {
+        "--calibration": calibration is not None,
+        "--percentile": percentile is not None,
+        "--weight-bits": weight_bits != 7,
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{option} is for int8: add --precision int8, or leave it out")
 
 
 def _require_packages() -> None:

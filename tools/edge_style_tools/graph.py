@@ -50,14 +50,17 @@ def fold_scalars(graph: ir.Graph) -> None:
     for node in list(graph):
         if node.op_type not in ("Mul", "Add"):
             continue
-        for data, scalar in (node.inputs, reversed(node.inputs)):
-            value = constant(scalar)
+        for index in (0, 1):
+            data, value = node.inputs[index], constant(node.inputs[1 - index])
             if value is None or value.size != 1 or data is None:
                 continue
             convolution = _convolution_before(data)
             if convolution is not None:
                 _scale_convolution(graph, convolution, node.op_type, float(value.item()))
-                replace(graph, node.outputs[0], data)
+                # Not `data`: where nothing stands between, that was the former convolution's.
+                scaled = node.inputs[index]
+                if scaled is not None:
+                    replace(graph, node.outputs[0], scaled)
                 break
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 import onnxruntime  # type: ignore[import-untyped] # it ships no types
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, compose, helper, numpy_helper
+from onnx_ir.passes import common
 
 from edge_style.contract import (
     CHANNELS,
@@ -65,6 +66,8 @@ class OnnxSource:
         """The network inside the contract, see `onnx_export.network_to_onnx`."""
         wrapped = _wrap(self.model, self.frames, self.spec.stride_px, size)
         graph = ir.serde.deserialize_model(wrapped)
+        # Weights that are nodes would be taken for something that is computed.
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(graph)
         if precision == "fp16":
             halve_convolutions(graph.graph)
         tidy(graph)
@@ -153,14 +156,13 @@ def _modern(path: Path) -> onnx.ModelProto:
         )
         if version > MAX_OPSET:
             raise ModelError(f"{path} has opset {version}, expected {MAX_OPSET} at most")
+        # Files of IR 3, and later ones on request, list their weights among the inputs.
+        weights = {tensor.name for tensor in model.graph.initializer}
+        inputs = [value for value in model.graph.input if value.name not in weights]
         if version < _OPSET:
-            # Files of IR 3 list their weights among the inputs, which later versions need not.
-            weights = {tensor.name for tensor in model.graph.initializer}
-            inputs = [value for value in model.graph.input if value.name not in weights]
-            converted = onnx.version_converter.convert_version(model, _OPSET)
-            del converted.graph.input[:]
-            converted.graph.input.extend(inputs)
-            model = converted
+            model = onnx.version_converter.convert_version(model, _OPSET)
+        del model.graph.input[:]
+        model.graph.input.extend(inputs)
     except ModelError:
         raise
     except Exception as error:  # the converter's errors derive from nothing narrower
@@ -196,7 +198,7 @@ def _least_multiple(model: onnx.ModelProto, frames: FrameFormat) -> int:
     where = f"{size[0]}x{size[1]} " if size else ""
     raise ModelError(
         f"the network's size {where}is written into its graph and cannot be made dynamic: export "
-        "it again from its source, with dynamic axes"
+        "it again from its source, with dynamic axes; networks that enlarge are not converted"
     )
 
 
@@ -208,7 +210,11 @@ def _covers(
         (output,) = session.run(None, {name: photo.transpose(2, 0, 1)[None]})
     except Exception:  # onnxruntime's errors derive from nothing narrower
         return False
-    return bool(output.shape[2] >= size[0] and output.shape[3] >= size[1])
+    # Larger than the frame by more than a network's own padding is enlarged, not to be cut.
+    return all(
+        side <= covered < padded + max(_MULTIPLES_PX)
+        for side, padded, covered in zip(size, photo.shape[:2], output.shape[2:], strict=True)
+    )
 
 
 def _padded(photo: Rgb, multiple: int) -> npt.NDArray[np.uint8]:
@@ -222,6 +228,9 @@ def _wrap(
     """`model` with the contract's nodes before and after it."""
     wrapped = onnx.ModelProto()
     wrapped.CopyFrom(model)
+    given = {name for node in model.graph.node for name in (*node.input, *node.output)}
+    if given & {INPUT_NAME, OUTPUT_NAME}:
+        wrapped = compose.add_prefix(wrapped, "network_")  # the contract's names are taken
     graph = wrapped.graph
     scale, offset = (frames.white - frames.black) / 255, frames.black
     before = list(_before(graph, scale, offset, multiple))
