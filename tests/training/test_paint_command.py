@@ -90,6 +90,10 @@ def test_grid_has_a_picture_for_every_pair_of_weights(folder, painting_file, vgg
         (["--painting-weights", "1,2"], "1 paintings need as many weights, not 2"),
         (["--grid", "--save-every", "2"], "--grid writes one table"),
         (["--grid-style-weights", "2"], "go with --grid"),
+        (
+            ["--grid", "--grid-content-weights", "1,0", "--grid-style-weights", "1,0"],
+            "nothing to paint",
+        ),
         (["--device", "abacus"], "auto, cpu, cuda or mps"),
         (["--preview", "nowhere/preview.png"], "'nowhere' does not exist"),
         (["--original-colours", "sepia"], "luminance or histogram"),

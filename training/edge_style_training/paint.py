@@ -111,6 +111,11 @@ class PaintConfig:
             value = getattr(self, name)
             if value is not None and value < minimum:
                 raise UsageError(f"{name} should be at least {minimum}, not {value}")
+        maxima = {"levels": 12, "style_scale": 16, "seed": 2**63 - 1}
+        for name, maximum in maxima.items():
+            value = getattr(self, name)
+            if value is not None and value > maximum:
+                raise UsageError(f"{name} should be at most {maximum}, not {value:g}")
         for name in ("style_scale", "learning_rate"):
             value = getattr(self, name)
             if value is not None and not value > 0:

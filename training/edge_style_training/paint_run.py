@@ -165,17 +165,18 @@ def _grid(
     style_weights: Sequence[float],
 ) -> Rgb:
     """The table of pictures that shows what the weights do."""
-    rows: list[list[Rgb]] = []
-    for content_weight in content_weights:
-        row: list[Rgb] = []
-        for style_weight in style_weights:
-            objective = replace(
-                config.objective, content_weight=content_weight, style_weight=style_weight
-            )
-            number = len(rows) * len(style_weights) + len(row) + 1
-            title = f"{number} of {len(content_weights) * len(style_weights)}"
-            row.append(painted(replace(config, objective=objective), title))
-        rows.append(row)
+    objectives = [
+        replace(config.objective, content_weight=content_weight, style_weight=style_weight)
+        for content_weight in content_weights
+        for style_weight in style_weights
+    ]
+    # All of them before the first picture, so that mistakes cost no painting.
+    configs = [replace(config, objective=objective) for objective in objectives]
+    pictures = [
+        painted(one, f"{number} of {len(configs)}") for number, one in enumerate(configs, 1)
+    ]
+    width = len(style_weights)
+    rows = [pictures[start : start + width] for start in range(0, len(pictures), width)]
     return contact_sheet(
         rows,
         [f"style weight {weight:.3g}" for weight in style_weights],
