@@ -58,6 +58,19 @@ def test_a_clip_gives_every_frame_once_in_rgb_at_its_time(clip: Path) -> None:
         assert np.abs(image.reshape(-1, 3).mean(axis=0) - colour).max() < 6
 
 
+def noise_clip(container: str, frames: int) -> bytes:
+    """A file, 64x48, 25 frames a second, which a little damage hits somewhere."""
+    file, noise = io.BytesIO(), np.random.default_rng(0)
+    with av.open(file, "w", format=container) as clip:
+        track = clip.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "25"})
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(frames):
+            image = noise.integers(0, 256, (48, 64, 3), np.uint8)
+            clip.mux(track.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        clip.mux(track.encode(None))
+    return file.getvalue()
+
+
 def test_a_pattern_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(SourceError):
@@ -65,20 +78,13 @@ def test_a_pattern_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_sender_for_one_listener_is_asked_once() -> None:
-    stream, noise = io.BytesIO(), np.random.default_rng(0)
-    with av.open(stream, "w", format="mpegts") as clip:
-        track = clip.add_stream("libx264", rate=25, options={"tune": "zerolatency", "g": "10"})
-        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
-        for _ in range(200):
-            image = noise.integers(0, 256, (48, 64, 3), np.uint8)
-            clip.mux(track.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        clip.mux(track.encode(None))
+    stream = noise_clip("mpegts", 200)
 
     def serve(listener: socket.socket) -> None:
         with listener.accept()[0] as listening:
             listener.close()  # as ffmpeg with `?listen` does
             with suppress(OSError):  # it has seen enough
-                listening.sendall(stream.getvalue())
+                listening.sendall(stream)
 
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
@@ -91,17 +97,9 @@ def test_a_sender_for_one_listener_is_asked_once() -> None:
 
 
 def test_what_lies_behind_damage_in_a_clip_is_read(tmp_path: Path) -> None:
-    path, noise = tmp_path / "clip.mp4", np.random.default_rng(0)
-    with av.open(str(path), "w") as clip:
-        track = clip.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "25"})
-        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
-        for _ in range(100):
-            image = noise.integers(0, 256, (48, 64, 3), np.uint8)
-            clip.mux(track.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        clip.mux(track.encode(None))
-    data = bytearray(path.read_bytes())
+    path, data = tmp_path / "clip.mp4", bytearray(noise_clip("mp4", 100))
     middle = len(data) // 2
-    data[middle : middle + 3000] = noise.bytes(3000)
+    data[middle : middle + 3000] = np.random.default_rng(1).bytes(3000)
     path.write_bytes(data)
     times_s = [time_s for time_s, _ in frames_of(open_source(str(path)))]
     assert 90 < len(times_s) < 100

@@ -78,6 +78,17 @@ def test_grid_has_a_picture_for_every_pair_of_weights(folder, painting_file, vgg
     assert 0.5 * 6 * 48 * 64 < inked.sum() < sheet[..., 0].size
 
 
+def test_a_mistake_in_a_grid_costs_no_painting(
+    folder, painting_file, vgg_file, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        "edge_style_training.paint_run.paint", lambda *_, **__: pytest.fail("painted")
+    )
+    options = ("--grid", "--grid-content-weights", "1,0", "--grid-style-weights", "1,0")
+    assert run(*command(folder, painting_file, vgg_file, *options)) == 2
+    assert "nothing to paint" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -90,10 +101,6 @@ def test_grid_has_a_picture_for_every_pair_of_weights(folder, painting_file, vgg
         (["--painting-weights", "1,2"], "1 paintings need as many weights, not 2"),
         (["--grid", "--save-every", "2"], "--grid writes one table"),
         (["--grid-style-weights", "2"], "go with --grid"),
-        (
-            ["--grid", "--grid-content-weights", "1,0", "--grid-style-weights", "1,0"],
-            "nothing to paint",
-        ),
         (["--device", "abacus"], "auto, cpu, cuda or mps"),
         (["--preview", "nowhere/preview.png"], "'nowhere' does not exist"),
         (["--original-colours", "sepia"], "luminance or histogram"),
