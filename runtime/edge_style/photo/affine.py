@@ -70,6 +70,7 @@ class LocalAffine:
             yield slice(top, bottom), _mapped(photo[top:bottom], strip)
 
 
+IDENTITY = LocalAffine(np.eye(3, 4, dtype=np.float32).reshape(1, 1, 12))
 _LINEAR = cv2.INTER_LINEAR
 
 

@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_style.images import Rgb
-from edge_style.photo.affine import LocalAffine, fit_local_affine
+from edge_style.photo.affine import IDENTITY, LocalAffine, fit_local_affine
 from edge_style.photo.masks import Labels, shrink
 from edge_style.photo.transport import SAMPLE_PX, linear_transport, sample
 
 Coefficients = npt.NDArray[np.float32]  # [12], as in LocalAffine
 
-_IDENTITY: Coefficients = np.eye(3, 4, dtype=np.float32).ravel()
 # Regions meet where the photo has an edge near the mask's, within this many pixels.
 _FEATHER_PX = 8
 _FEATHER_EPSILON = 1e-4
@@ -32,21 +31,19 @@ def match_colours(
     photo: Rgb,
     reference: Rgb,
     labels: tuple[Labels, Labels] | None = None,
-    strength: float = 1.0,
 ) -> LocalAffine:
     """The map that brings the photo into the reference's colours.
 
     Args:
         photo, reference: uint8 [H, W, 3].
         labels: of the photo and of the reference, at any size; None: each is one region.
-        strength: 0 is the map that changes nothing, 1 the whole way.
 
     Returns:
         One map for all, or with labels one for every pixel of `photo`. A region that is too small
         in either picture keeps its colours.
     """
     if labels is None:
-        chosen = _map_of(sample(photo), sample(reference), strength)
+        chosen = _map_of(sample(photo), sample(reference))
         return LocalAffine(chosen.reshape(1, 1, 12))
     own, others = (_sampled(part) for part in labels)
     before, wanted = sample(photo), sample(reference)
@@ -55,19 +52,17 @@ def match_colours(
     weights = _feathered(photo, [at_size == label for label in present])
     mixed = np.zeros((*photo.shape[:2], 12), np.float32)
     for label, weight in zip(present, weights, strict=True):
-        chosen = _map_of(before[own == label], wanted[others == label], strength)
+        chosen = _map_of(before[own == label], wanted[others == label])
         mixed += weight[..., np.newaxis] * chosen
     return LocalAffine(mixed)
 
 
-def _map_of(points: Rgb, goal: Rgb, strength: float) -> Coefficients:
+def _map_of(points: Rgb, goal: Rgb) -> Coefficients:
     """The coefficients that take `points` to `goal`, [N, 3] each."""
     if min(len(points), len(goal)) < _MIN_PIXELS:
-        return _IDENTITY
+        return IDENTITY.coefficients.ravel()
     matrix, offset = linear_transport(points.astype(np.float64), goal.astype(np.float64))
-    whole = np.column_stack([matrix, offset / 255]).astype(np.float32).ravel()
-    blended: Coefficients = strength * whole + (1 - strength) * _IDENTITY
-    return blended
+    return np.asarray(np.column_stack([matrix, offset / 255]), np.float32).ravel()
 
 
 def _sampled(labels: Labels) -> npt.NDArray[np.int32]:

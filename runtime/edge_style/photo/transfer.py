@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from edge_style.errors import UsageError
 from edge_style.images import Rgb, ensure_min_side, resize_long_side
-from edge_style.photo.affine import LocalAffine, fit_local_affine, smooth_fast
+from edge_style.photo.affine import IDENTITY, LocalAffine, fit_local_affine, smooth_fast
 from edge_style.photo.colours import match_colours
 from edge_style.photo.masks import Labels, shrink
 from edge_style.photo.matting import smooth_exact
@@ -143,14 +143,16 @@ def transfer_light(
     small = _at_most(photo, options.long_side_px)
     own, others = (None, None) if labels is None else labels
     with stages.timed("colours"):
-        share = options.strength if options.colours_first else 0.0
-        start = match_colours(small, reference, labels, share)
+        start = match_colours(small, reference, labels) if options.colours_first else IDENTITY
     with stages.timed("reference"):
         wanted = reference_statistics(
             _at_most(reference, options.long_side_px), networks, others, options.levels
         )
     raw = _decoded(start.apply(small), networks, wanted, options, own, stages)
-    return _finished(photo, small, raw, start, options, stages)
+    made = _finished(photo, small, raw, start, options, stages)
+    # Between the pictures, not the features: the decoder, no exact inverse, would tint the photo
+    # at a strength of 0 already.
+    return np.asarray(cv2.addWeighted(made, options.strength, photo, 1 - options.strength, 0))
 
 
 def ensure_many_colours(reference: Rgb, name: object) -> None:
@@ -197,9 +199,7 @@ def _decoded(
     own.pop()
     for level in range(options.levels, 0, -1):
         with stages.timed("transform"):
-            features = transfer(
-                features, labels, wanted[level - 1], options.transform, options.strength
-            )
+            features = transfer(features, labels, wanted[level - 1], options.transform)
         with stages.timed("decoder"):
             features = networks.decode(level, features, own.pop() if own else None)
             stages.tell("decoder", 1 - (level - 1) / options.levels)

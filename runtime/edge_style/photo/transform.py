@@ -71,7 +71,6 @@ def transfer(
     labels: Labels | None,
     reference: Mapping[int, Statistics],
     transform: Transform = "whitening",
-    strength: float = 1.0,
 ) -> Features:
     """Features with the reference's statistics in every region.
 
@@ -81,7 +80,6 @@ def transfer(
         reference: label -> statistics, of `measure_regions`. A region that is missing here, or too
             small, stays as it is.
         transform: which linear map.
-        strength: 0 leaves the features as they are, 1 changes them fully.
 
     Returns:
         A fresh array [C, H, W].
@@ -95,8 +93,7 @@ def transfer(
             continue
         own = measure(flat if isinstance(pixels, slice) else flat[:, places])
         matrix = linear_map(own.covariance, wanted.covariance, transform)
-        matrix = strength * matrix + (1 - strength) * np.eye(len(matrix))
-        offset = strength * wanted.mean + (1 - strength) * own.mean - matrix @ own.mean
+        offset = wanted.mean - matrix @ own.mean
         _apply(flat, places, matrix.astype(np.float32), offset.astype(np.float32))
     return changed
 

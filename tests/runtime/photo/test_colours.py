@@ -20,15 +20,6 @@ def test_mean_and_covariance_are_the_references():
     np.testing.assert_allclose(np.cov(made.T), np.cov(goal.T), atol=0.05 * np.cov(goal.T).max())
 
 
-def test_strength_goes_from_the_photo_to_the_reference():
-    photo, reference = picture(2), picture(3) // 2
-    none, half, whole = (
-        match_colours(photo, reference, strength=share).values(photo) for share in (0, 0.5, 1)
-    )
-    np.testing.assert_allclose(none, photo, atol=1e-3)
-    np.testing.assert_allclose(half, (photo + whole) / 2, atol=1e-2)
-
-
 def halves(height_px: int, width_px: int) -> np.ndarray:
     labels = np.zeros((height_px, width_px), np.int32)
     labels[height_px // 2 :] = 1

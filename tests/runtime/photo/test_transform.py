@@ -94,14 +94,6 @@ def test_a_label_without_a_partner_or_pixels_stays():
     assert np.abs(changed[:, labels == 0] - photo[:, labels == 0]).mean() > 0.1
 
 
-def test_strength_goes_from_nothing_to_all():
-    photo, reference = features(4, 20, 20, 11), features(4, 20, 20, 12)
-    wanted = measure_regions(reference, None)
-    nothing, half, full = (transfer(photo, None, wanted, strength=s) for s in (0, 0.5, 1))
-    np.testing.assert_allclose(nothing, photo, atol=1e-4)
-    np.testing.assert_allclose(half, (photo + full) / 2, atol=1e-2)
-
-
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_directions_that_do_not_vary_do_no_harm(transform):
     photo = features(6, 30, 30, 13)
