@@ -101,10 +101,10 @@ def level(index: int) -> int:
     return 230 - 8 * (index % 24)
 
 
-def write_clip(path: Path, frames: int = FRAMES, *, has_sound: bool = True) -> None:
-    """A clip of a picture that gets darker, with a tone in AAC."""
+def write_clip(path: Path, frames: int = FRAMES, *, has_sound: bool = True, **options: str) -> None:
+    """A clip of a picture that gets darker, with a tone in AAC; options are the video encoder's."""
     with av.open(str(path), "w") as clip:
-        video = clip.add_stream("libx264", rate=FPS)
+        video = clip.add_stream("libx264", rate=FPS, options=options)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         sound = clip.add_stream("aac", rate=44100) if has_sound else None
         for index in range(frames):
@@ -197,6 +197,28 @@ def sound_starts_s(path: Path) -> list[float]:
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(audio=0) if packet.size]
         return [float(packet.pts * packet.time_base) - zero_s for packet in packets]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_sound_of_a_broadcast_that_was_cut_anywhere(
+    command: Command, tmp_path: Path, suffix: str
+) -> None:
+    """It begins with packets that refer to a frame before the cut: no frames come of them."""
+    whole, cut = tmp_path / "whole.ts", tmp_path / "cut.ts"
+    write_clip(whole, frames=60, g="20", keyint_min="20", sc_threshold="0", bf="0")
+    with av.open(str(whole)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    cut.write_bytes(whole.read_bytes()[places[8] // 188 * 188 :])
+    with av.open(str(cut)) as container:
+        first_s = float(next(container.decode(video=0)).time)
+        sound_s = [frame.time for frame in container.decode(audio=0)]
+    output = tmp_path / f"out{suffix}"
+    status, _, errors = command("video", cut, *NEGATIVE, "-o", output)
+    assert status == 0, errors
+    assert len(levels(output)) == 40
+    expected_s = sound_s[-1] - first_s
+    assert sound_starts_s(output)[-1] == pytest.approx(expected_s, abs=0.03)
+    assert -0.1 < sound_starts_s(output)[0] < 0.05
 
 
 def test_webm_gets_opus_and_it_is_said(command: Command, clip: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from edge_style.errors import SinkError
 
 _DAMAGED = "parts of the sound are damaged and were left out"
 _TRIED_PACKETS = 3
+# Sound may begin so long before the first frame: what decoders of AAC and Opus need to get going.
+_LEAD_S = 0.1
 
 
 class SoundTrack:
@@ -37,7 +39,7 @@ class SoundTrack:
             self._source.close()
             return
         self._input = self._source.streams.audio[0]
-        self._start_s = start_of_video_s(self._source)
+        self._start_s = _first_frame_s(clip)
         codec = self._input.codec_context.name
         self._is_copied = _takes(target, clip)
         if self._is_copied:
@@ -110,6 +112,8 @@ class SoundTrack:
                 self._target.mux(self._output.encode(frame))
         elif packet.dts is not None and packet.pts is not None and packet.time_base is not None:
             shift = round(self._start_s / packet.time_base)
+            if (packet.pts - shift) * packet.time_base < -_LEAD_S:
+                return
             packet.pts -= shift
             packet.dts -= shift
             packet.stream = self._output
@@ -125,11 +129,15 @@ class SoundTrack:
         self._source.close()
 
 
-def start_of_video_s(container: "av.container.InputContainer") -> float:
-    """Time of the first frame, which need not be zero: what frames count from."""
-    videos = container.streams.video
-    if videos and videos[0].start_time and videos[0].time_base:
-        return float(videos[0].start_time * videos[0].time_base)
+def _first_frame_s(clip: Path) -> float:
+    """Time of the first frame that can be decoded, which is what frames count from.
+
+    Where broadcasts are cut, the first packets lack what they refer to: no frames come of them.
+    """
+    with av.open(str(clip)) as container, suppress(av.FFmpegError):
+        for frame in container.decode(video=0) if container.streams.video else ():
+            if frame.time is not None:
+                return float(frame.time)
     return 0.0
 
 
