@@ -4,9 +4,10 @@ For ssh and devices without a screen. The line goes to standard error, so that p
 stay clean; without a terminal nothing is written.
 """
 
+import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TextIO
 
@@ -105,20 +106,29 @@ class StatusLine(Sink):
 
 
 class TerminalPreview(StatusLine):
-    """The picture in coloured half blocks, two pixels a character, above the status line."""
+    """The picture in coloured half blocks, two pixels a character, above the status line.
+
+    What other outputs greet with, such as the address to watch at, stands between both.
+    """
 
     _next_picture_s = 0.0
+    _greetings: Sequence[str] = ()
 
     def open(self) -> None:
         super().open()
         self._put("\x1b[?1049h\x1b[?25l\x1b[2J")  # another screen, no cursor
+
+    def meet(self, greetings: Sequence[str]) -> None:
+        self._greetings = greetings
 
     def write(self, frame: StyledFrame) -> None:
         now_s = self._clock()
         if now_s >= self._next_picture_s or frame.is_repeat:
             self._next_picture_s = now_s + _PICTURE_S
             columns, rows = shutil.get_terminal_size()
-            self._put("\x1b[H" + half_blocks(frame.image, columns, max(1, rows - 1)))
+            taken = 1 + sum(math.ceil(len(line) / columns) for line in self._greetings)
+            self._put("\x1b[H" + half_blocks(frame.image, columns, max(1, rows - taken)))
+            self._put("".join(f"{line}\r\n" for line in self._greetings))
             self._next_line_s = 0.0
         super().write(frame)
 

@@ -275,6 +275,18 @@ def test_a_preview_in_the_terminal(terminal: Callable[..., Terminal]) -> None:
     assert one.read().rindex("\x1b[?1049l") > one.text.rindex("\u2580"), "the old screen is back"
 
 
+def test_the_preview_says_where_to_watch(terminal: Callable[..., Terminal]) -> None:
+    """The address holds a token, and what was printed before is not on the preview's screen."""
+    one = terminal("--preview", "terminal", "--output", "http://0.0.0.0:0")
+    one.wait_for(lambda text: text.count("\u2580") > 2000 and "fps" in text)
+    screen = one.text[one.text.index("\x1b[?1049h") :]
+    assert re.search(r"\x1b\[Jwatch at http://\S+token=\S+\r*\n", screen)
+    picture, lines = screen.split("\x1b[H")[1].split("\x1b[J")[:2]
+    assert picture.count("\n") + lines.count("\n") <= 24 - 1, "nothing scrolls"
+    one.type("q")
+    one.wait_for(lambda _: ends_well(one))
+
+
 def test_a_conversion_shows_how_far_it_is_and_the_time_left(
     terminal: Callable[..., Terminal], tmp_path: Path
 ) -> None:

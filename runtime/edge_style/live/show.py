@@ -94,6 +94,8 @@ class Show:
                         stack.enter_context(sink)
                         if sink.greeting:
                             self._note(sink.greeting)
+                    for sink in sinks:
+                        sink.meet([one.greeting for one in sinks if one.greeting])
                     controls = self._first_controls(networks)
                     if self.resumed_frames and list_styles(networks)[controls.style].adopts:
                         controls = replace(controls, adopted_picture=self._first_picture())
@@ -136,6 +138,7 @@ class Show:
             fps=source.fps or StreamInfo.fps,
             recording=not self._options.is_conversion,
             clip=source.clip,
+            pictures=source.pictures,
             job=job_of(self._options, source, self._networks.stylizers),
         )
         sinks = [open_sink(output, stream, token=self._options.token) for output in outputs]

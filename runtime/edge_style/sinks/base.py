@@ -1,6 +1,7 @@
 """What every sink is and takes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -54,6 +55,7 @@ class StreamInfo:
             at, and what was recorded is kept whatever ends it. Otherwise an output is a
             conversion: every frame once, and no file unless it is complete.
         clip: file that the frames come from. It is not overwritten, and its sound is kept.
+        pictures: files that the frames come from. They are not overwritten either.
         job: what a conversion is, all that its frames depend on; a broken one goes on only with
             parts of the same job.
     """
@@ -61,6 +63,7 @@ class StreamInfo:
     fps: float = 30.0
     recording: bool = True
     clip: Path | None = None
+    pictures: tuple[Path, ...] = ()
     job: str = ""
 
 
@@ -89,6 +92,9 @@ class Sink(ABC):
         Raises:
             SinkError: it cannot be delivered, for example because the disk is full.
         """
+
+    def meet(self, greetings: Sequence[str]) -> None:  # noqa: B027 - most sinks show no words
+        """All outputs are open: what they greet the user with, for sinks that cover a terminal."""
 
     def apply(self, state: ShowState) -> None:  # noqa: B027 - most sinks look the same whatever is wanted
         """Something changed. Called before the first frame, and then between frames."""
