@@ -165,7 +165,11 @@ def test_cam_ends_at_its_limits(command: Command) -> None:
         (["cam", *NEGATIVE, "--source", "missing.mp4", "-o", "null"], "no such source"),
         (["cam", *NEGATIVE, "--source", "text.mp4", "-o", "null"], "not a video"),
         (["cam", *NEGATIVE, "--source", "empty", "-o", "null"], "no pictures"),
+        (["cam", *NEGATIVE, "--source", "~nosuchuser/x.mp4", "-o", "null"], "no such source"),
+        (["cam", *NEGATIVE, "--source", "test", "-o", "~nosuchuser/x.mp4"], "does not exist"),
         (["cam", *NEGATIVE, "--source", "test", "-o", "no/out.mp4"], "does not exist"),
+        (["cam", *NEGATIVE, "--source", "photos", "-o", "photos"], "would replace"),
+        (["cam", *NEGATIVE, "--source", "photos", "-o", "photos/frame_%d.png"], "would replace"),
         (["cam", *NEGATIVE, "--source", "test", "-o", "rtsp://x"], "'rtsp://x'"),
         (["cam", *NEGATIVE, "--source", "test", "-o", "http://localhost:1/x"], "HOST:PORT"),
         (["cam", *NEGATIVE, "--source", "test", "-o", "null", "--style", "none"], "negative"),
@@ -193,6 +197,8 @@ def test_mistakes_are_one_line_and_leave_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "photos").mkdir()
+    write_image(tmp_path / "photos" / "frame_000012.png", np.full((20, 30, 3), 90, np.uint8))
     (tmp_path / "text.mp4").write_text("not a clip")
     before = sorted(path.name for path in tmp_path.iterdir())
     status, out, errors = command(*arguments)

@@ -2,6 +2,7 @@
 
 import http.server
 import io
+import os
 import socket
 import struct
 import subprocess
@@ -211,6 +212,15 @@ def test_a_missing_clip_or_a_text_file_is_an_error(tmp_path: Path) -> None:
     text.write_text("not a clip")
     with pytest.raises(SourceError, match="not a video"):
         open_source(str(text))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_a_clip_whose_name_is_not_unicode(tmp_path: Path) -> None:
+    """OpenCV would crash."""
+    clip = tmp_path / os.fsdecode(b"clip\xff.mp4")
+    clip.write_bytes(b"anything")
+    with pytest.raises(SourceError, match="rename"):
+        open_source(str(clip))
 
 
 def test_a_text_file_prints_nothing_of_ffmpegs(tmp_path: Path) -> None:

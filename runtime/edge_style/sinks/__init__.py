@@ -6,6 +6,7 @@
 Sinks belong to one thread, windows to the main one.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -62,15 +63,15 @@ def open_sink(name: str, stream: StreamInfo | None = None, *, token: str | None 
         return VirtualSink(name.partition(":")[2] or None, stream or StreamInfo())
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", name):
         raise SinkError(f"no output '{name}'; --output takes {WORKING_KINDS}")
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - Path's own fails for unknown users
+    stream = stream or StreamInfo()
     if path.is_dir():
-        return PicturesSink(path / "frame_%06d.png")
+        return PicturesSink(path / "frame_%06d.png", stream)
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
-        stream = stream or StreamInfo()
         return VideoSink(path, stream) if stream.recording else ConversionSink(path, stream)
     if suffix in IMAGE_SUFFIXES:
-        return PicturesSink(path)
+        return PicturesSink(path, stream)
     if name.endswith(("/", "\\")):
         raise SinkError(f"the output folder '{name}' does not exist: create it first")
     raise SinkError(f"no output '{name}'; --output takes {WORKING_KINDS}")

@@ -7,6 +7,7 @@
 Sources give frames as fast as they can; the pipeline plays a clip at its own speed.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def _open(name: str, size_px: tuple[int, int] | None) -> Source:
     if name == "test":
         return TestSource(size_px or (640, 480))
     if name.startswith("pan:"):
-        return PanSource(Path(name.removeprefix("pan:")).expanduser(), size_px)
+        return PanSource(_expanded(name.removeprefix("pan:")), size_px)
     if _is_camera(name):
         return CameraSource(name, size_px)
     if name.startswith("gst:"):
@@ -81,7 +82,7 @@ def _open(name: str, size_px: tuple[int, int] | None) -> Source:
 
 
 def _open_path(name: str) -> Source:
-    path = Path(name).expanduser()
+    path = _expanded(name)
     if path.is_dir():
         return PicturesSource([item for item in path.iterdir() if _is_picture(item)], name)
     if not path.exists() and any(sign in name for sign in "*?["):
@@ -97,6 +98,10 @@ def _open_path(name: str) -> Source:
     if _is_picture(path):
         return PicturesSource([path], name)
     return ClipSource(path)
+
+
+def _expanded(name: str) -> Path:
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's own fails for unknown users
 
 
 def _is_picture(path: Path) -> bool:

@@ -46,6 +46,7 @@ class Source(ABC):
         states_count: the file itself says so; else it follows from duration and frame rate, and
             may be wrong.
         clip: the file that the frames come from, whose sound goes with them.
+        pictures: the files that the frames come from, where they are many.
         trouble: why no frames come for now, for people; empty while they do.
     """
 
@@ -56,6 +57,7 @@ class Source(ABC):
     frame_count: int | None = None
     states_count: bool = False
     clip: Path | None = None
+    pictures: tuple[Path, ...] = ()
     trouble: str = ""
 
     @abstractmethod

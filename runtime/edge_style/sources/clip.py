@@ -143,6 +143,11 @@ def _open(name: str, shown_name: str) -> Capture:
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS),
         *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _NETWORK_TIMEOUT_MS),
     ]
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        # OpenCV would crash.
+        raise SourceError(f"'{shown_name}' is no name in UTF-8: rename the clip") from error
     capture = Capture(cv2.VideoCapture(name, cv2.CAP_FFMPEG, timeouts))
     if not capture.is_open:
         if "://" in name:

@@ -18,13 +18,13 @@ class PicturesSource(Source):
     def __init__(self, paths: list[Path], name: str) -> None:
         if not paths:
             raise SourceError(f"no pictures in '{name}'")
-        self._paths = sorted(paths, key=_natural_order)
+        self.pictures = tuple(sorted(paths, key=_natural_order))
         self.frame_count = len(paths)
         count = "1 picture" if len(paths) == 1 else f"{len(paths)} pictures"
         self.description = f"{name}, {count}"
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, path in enumerate(self._paths):
+        for index, path in enumerate(self.pictures):
             start_s = time.perf_counter()
             image = read_image(path)
             capture_ms = (time.perf_counter() - start_s) * 1000
