@@ -26,7 +26,7 @@ describe("a style that does not paint", () => {
     const forget = vi.fn(() => Promise.resolve());
     const studio = { has: () => isShared, open: () => Promise.resolve(network), forget };
     const sample = { close: () => undefined } as ImageBitmap;
-    const tried = audition(studio as unknown as Studio, [STYLE], sample, () => undefined);
+    const tried = audition(studio as unknown as Studio, [STYLE], sample, null, () => undefined);
     await expect(tried).rejects.toThrow("out of memory");
     expect(forget).toHaveBeenCalledTimes(forgotten);
   });

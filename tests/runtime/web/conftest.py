@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -141,6 +142,23 @@ class Visit:
         """Wait until so many more pictures were shown."""
         target = int(self.data("frames") or 0) + count
         self.wait(f"Number(d.frames) >= {target}")
+
+    def hold(self, address: str | re.Pattern[str]) -> list[Any]:
+        """Let requests wait: they come into the list, and go on with `continue_`."""
+        held: list[Any] = []
+
+        def keep(route: Any) -> None:
+            held.append(route)
+
+        self.page.context.route(address, keep)
+        return held
+
+    def wait_for_request(self, held: list[Any]) -> None:
+        """Wait until there is one in a list of `hold`."""
+        end_s = time.monotonic() + PATIENCE_MS / 1000
+        while not held:
+            assert time.monotonic() < end_s, "nothing was asked for"
+            self.page.wait_for_timeout(20)  # requests are told while one waits for the page
 
     def settle(self) -> None:
         """Wait until what was asked for last is on the canvas."""

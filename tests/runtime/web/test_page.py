@@ -1,11 +1,11 @@
 """The page in a browser, on the server of `edge-style web`."""
 
 import base64
+import re
 import subprocess
 import sys
 import wave
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -375,17 +375,17 @@ def test_trying_a_style_again(visit: Callable[..., Visit], url: str) -> None:
 def test_frames_go_on_until_the_last_style_is_there(visit: Callable[..., Visit], url: str) -> None:
     visitor = visit(url + "&style=negative")
     visitor.wait_for_frames(1)
-    held: dict[str, Any] = {}
-    for name in ("starry", "many"):
-        visitor.page.context.route(f"**/models/{name}*", partial(held.__setitem__, name))
+    starry, many = (visitor.hold(f"**/models/{name}*") for name in ("starry", "many"))
     visitor.page.keyboard.press("1")
+    visitor.wait_for_request(starry)
     visitor.page.keyboard.press("3")
+    visitor.wait_for_request(many)
     visitor.wait_for_frames(5)
     assert visitor.data("style") == "negative"
     # The one before it is not waited for, and does not come after it.
-    held["many"].continue_()
+    many[0].continue_()
     visitor.wait("d.style === 'many-1'")
-    held["starry"].continue_()
+    starry[0].continue_()
     visitor.wait_for_frames(5)
     assert visitor.data("style") == "many-1"
     assert visitor.page.locator("#notice").is_hidden()
@@ -534,6 +534,27 @@ def test_any_picture_is_a_style(visit: Callable[..., Visit], any_url: str, tmp_p
     visitor.settle()
     assert difference(visitor.snapshot(), negative) == 0
     assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("held", ["any", "any-encoder"])
+def test_frames_and_styles_go_on_while_a_network_for_any_picture_is_fetched(
+    visit: Callable[..., Visit], any_url: str, tmp_path: Path, held: str
+) -> None:
+    visitor = visit(any_url)
+    visitor.wait_for_frames(1)
+    requests = visitor.hold(re.compile(rf"/models/{held}-[0-9a-f]+\."))
+    visitor.choose("style-files", coloured(tmp_path / "red.png", (200, 30, 10)))
+    visitor.wait_for_request(requests)
+    visitor.wait_for_frames(5)
+    visitor.choose("files", MODELS / "many.onnx")
+    visitor.wait("d.style?.startsWith('blob:')")
+    # Another picture meanwhile fetches nothing twice.
+    visitor.choose("style-files", coloured(tmp_path / "blue.png", (5, 60, 220)))
+    visitor.wait_for_frames(5)
+    assert len(requests) == 1
+    requests[0].continue_()
+    visitor.wait("document.querySelectorAll('label.style').length === 6")
+    visitor.wait("d.style?.startsWith('picture-')")
 
 
 def test_behind_what_is_transparent_is_white(

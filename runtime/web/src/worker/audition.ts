@@ -4,7 +4,7 @@ import type { Size, StyleRequest } from "../shared/messages.ts";
 import { styleWeights } from "../shared/siblings.ts";
 import { PLAIN_VIEW } from "../shared/view.ts";
 import { Easel } from "./easel.ts";
-import type { Studio } from "./studio.ts";
+import type { Fetched, Studio } from "./studio.ts";
 
 // The sizes at which `edge-style web` paints and keeps the thumbnails of the site's own styles.
 const PAINT_SIZE: Size = { width: 320, height: 240 };
@@ -14,6 +14,7 @@ const QUALITY = 0.82;
 /**
  * @param styles those of one file.
  * @param sample what to paint; it is closed.
+ * @param fetched their file, where it was fetched before.
  * @param onProgress told the share of them that is painted.
  * @returns JPEG files, one per style.
  * @throws Error the file cannot be loaded or does not paint; nothing is kept that was not there.
@@ -22,6 +23,7 @@ export async function audition(
   studio: Studio,
   styles: readonly StyleRequest[],
   sample: ImageBitmap,
+  fetched: Fetched | null,
   onProgress: (share: number) => void,
 ): Promise<Blob[]> {
   const easel = new Easel();
@@ -31,7 +33,7 @@ export async function audition(
   const thumbnails = [];
   for (const style of styles) {
     const isShared = studio.has(style);
-    const network = await studio.open(style);
+    const network = await studio.open(style, fetched);
     try {
       easel.paint(await network.run(frame, PAINT_SIZE, styleWeights(style, 0)));
     } catch (error) {

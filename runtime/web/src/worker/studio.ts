@@ -31,6 +31,8 @@ export class Studio {
   readonly #networks = new Map<string, Network>();
   /** What reads styles, once it was wanted. */
   #encoder: { readonly url: string; readonly encoder: Encoder } | null = null;
+  /** Files that are being fetched. */
+  readonly #arriving = new Map<string, Promise<ArrayBuffer>>();
   #note = "";
 
   constructor(options: StudioOptions) {
@@ -49,10 +51,17 @@ export class Studio {
    * @returns null if there is none to fetch.
    * @throws Error it cannot be had.
    */
-  async fetch(style: StyleRequest, signal: AbortSignal): Promise<Fetched | null> {
+  async fetch(style: StyleRequest, signal: AbortSignal | null = null): Promise<Fetched | null> {
     const file = this.#fileFor(style, await this.#start());
-    if (!file || signal.aborted || this.#networks.has(file.url)) return null;
+    if (!file || signal?.aborted || this.#networks.has(file.url)) return null;
     return { url: file.url, data: await this.#download(file, signal) };
+  }
+
+  /** The same for `read`. */
+  async fetchReader({ encoders }: Reading): Promise<Fetched | null> {
+    const file = this.#readerOf(encoders);
+    if (!file || this.#encoder?.url === file.url) return null;
+    return { url: file.url, data: await this.#download(file) };
   }
 
   /**
@@ -85,14 +94,18 @@ export class Studio {
   /**
    * The code of a picture's style.
    *
+   * @param fetched what `fetchReader` gave for it.
    * @throws Error it cannot be read.
    */
-  async read({ encoders, picture }: Reading): Promise<Float32Array> {
+  async read(
+    { encoders, picture }: Reading,
+    fetched: Fetched | null = null,
+  ): Promise<Float32Array> {
     const engine = await this.#start();
-    const file = chooseFile(encoders, this.#options.preferences.wasm);
+    const file = this.#readerOf(encoders);
     if (!file) throw new Error("what reads styles does not run here");
     if (this.#encoder?.url !== file.url) {
-      const encoder = await Encoder.load(await this.#download(file), engine);
+      const encoder = await Encoder.load(await this.#dataOf(file, fetched), engine);
       this.#encoder = { url: file.url, encoder };
     }
     return this.#encoder.encoder.read(picture);
@@ -120,19 +133,36 @@ export class Studio {
     style: StyleRequest,
     fetched: Fetched | null = null,
   ): Promise<Network> {
-    // Another backend, to which it fell back meanwhile, may want another file.
-    const data = fetched?.url === file.url ? fetched.data : await this.#download(file);
-    const network = await Network.load(file, data, engine, style);
+    const network = await Network.load(file, await this.#dataOf(file, fetched), engine, style);
     this.#networks.set(file.url, network);
     await this.#releaseOldest();
     return network;
   }
 
+  async #dataOf(file: ModelFile, fetched: Fetched | null): Promise<ArrayBuffer> {
+    // Another backend, to which it fell back meanwhile, may want another file.
+    return fetched?.url === file.url ? fetched.data : this.#download(file);
+  }
+
+  /** Who wants the same file at a time shares it, but for those who may give it up. */
   #download(file: ModelFile, signal: AbortSignal | null = null): Promise<ArrayBuffer> {
+    if (signal) return this.#downloadAlone(file, signal);
+    const arriving =
+      this.#arriving.get(file.url) ??
+      this.#downloadAlone(file, null).finally(() => this.#arriving.delete(file.url));
+    this.#arriving.set(file.url, arriving);
+    return arriving;
+  }
+
+  #downloadAlone(file: ModelFile, signal: AbortSignal | null): Promise<ArrayBuffer> {
     const onProgress = (share: number): void => {
       this.#options.onProgress("style", share);
     };
     return download(new URL(file.url, this.#options.site), onProgress, signal);
+  }
+
+  #readerOf(encoders: readonly ModelFile[]): ModelFile | null {
+    return chooseFile(encoders, this.#options.preferences.wasm);
   }
 
   #fileFor(style: StyleRequest, engine: Engine): ModelFile | null {

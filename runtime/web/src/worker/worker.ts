@@ -23,7 +23,7 @@ function say(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, transfer);
 }
 
-async function obey(message: Exclude<ToWorker, { kind: "style" }>): Promise<void> {
+async function obey(message: Exclude<ToWorker, { kind: "style" | "audition" }>): Promise<void> {
   switch (message.kind) {
     case "start":
       easel = new Easel();
@@ -33,9 +33,6 @@ async function obey(message: Exclude<ToWorker, { kind: "style" }>): Promise<void
           say({ kind: "loading", what, share });
         },
       });
-      break;
-    case "audition":
-      await tryOut(message);
       break;
     case "frame":
       await stylize(message);
@@ -62,6 +59,7 @@ async function choose(wanted: StyleRequest): Promise<void> {
   }
 }
 
+/** Here, too, frames and all else go on while files are fetched. */
 async function tryOut({
   styles,
   sample,
@@ -69,13 +67,19 @@ async function tryOut({
 }: Extract<ToWorker, { kind: "audition" }>): Promise<void> {
   const id = styles[0]?.id ?? "";
   try {
-    if (!studio) throw new Error("no audition before the start");
-    const code = reading ? await studio.read(reading) : null;
-    const coded = styles.map((each) => ({ ...each, code }));
-    const thumbnails = await audition(studio, coded, sample, (share) => {
-      say({ kind: "loading", what: "style", share });
+    const [first] = styles;
+    const tried = studio;
+    if (!tried || !first) throw new Error("no audition before the start");
+    const reader = reading ? await tried.fetchReader(reading) : null;
+    const fetched = await tried.fetch(first);
+    await inTurn(async () => {
+      const code = reading ? await tried.read(reading, reader) : null;
+      const coded = styles.map((each) => ({ ...each, code }));
+      const thumbnails = await audition(tried, coded, sample, fetched, (share) => {
+        say({ kind: "loading", what: "style", share });
+      });
+      say({ kind: "auditioned", id, thumbnails, code });
     });
-    say({ kind: "auditioned", id, thumbnails, code });
   } catch (error) {
     say({ kind: "refused", id, reason: messageOf(error) });
   } finally {
@@ -165,6 +169,10 @@ function inTurn(task: () => Promise<void>): Promise<void> {
 self.addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === "style") {
     void choose(data.style);
+    return;
+  }
+  if (data.kind === "audition") {
+    void tryOut(data);
     return;
   }
   inTurn(() => obey(data)).catch((error: unknown) => {
