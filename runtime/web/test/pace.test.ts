@@ -2,22 +2,16 @@ import { describe, expect, it } from "vitest";
 
 import { networkSize, Pace, START_PX } from "../src/page/pace.ts";
 
-const SOURCE_PX = 720;
+const SOURCE = { width: 1280, height: 720 };
 
 /** Run a device that needs so many ms for a frame of 240 lines, for so many frames. */
-function run(
-  pace: Pace,
-  msAt240: number,
-  frames: number,
-  startMs = 0,
-  sourcePx = SOURCE_PX,
-): number[] {
+function run(pace: Pace, msAt240: number, frames: number, startMs = 0, source = SOURCE): number[] {
   const sides = [];
   let nowMs = startMs;
   for (let frame = 0; frame < frames; frame += 1) {
     const workMs = msAt240 * (pace.sidePx / 240) ** 2;
     nowMs += workMs;
-    pace.report(workMs, nowMs, sourcePx);
+    pace.report(workMs, nowMs, source);
     sides.push(pace.sidePx);
   }
   return sides;
@@ -33,7 +27,14 @@ describe("Pace", () => {
 
   it("climbs on a fast device, up to what the camera has", () => {
     expect(run(new Pace(), 3, 400).at(-1)).toBe(720);
-    expect(run(new Pace(), 3, 400, 0, 480).at(-1)).toBe(480);
+    expect(run(new Pace(), 3, 400, 0, { width: 640, height: 480 }).at(-1)).toBe(480);
+  });
+
+  it("does not climb where a very wide source would not get any larger", () => {
+    const source = { width: 7680, height: 1080 };
+    const sides = run(new Pace(), 1, 400, 0, source);
+    expect(sides.at(-1)).toBe(480);
+    expect(networkSize(source, 480).height).toBe(480);
   });
 
   it("rests where it is right, and does not swing", () => {
@@ -48,7 +49,7 @@ describe("Pace", () => {
 
   it("is not misled by the first frames, which compile", () => {
     const pace = new Pace();
-    for (let frame = 0; frame < 5; frame += 1) pace.report(900, frame * 900, SOURCE_PX);
+    for (let frame = 0; frame < 5; frame += 1) pace.report(900, frame * 900, SOURCE);
     run(pace, 40, 10, 5000);
     expect(pace.sidePx).toBe(START_PX);
   });
@@ -72,11 +73,13 @@ describe("networkSize", () => {
     expect(networkSize({ width: 720, height: 1280 }, 360)).toEqual({ width: 360, height: 640 });
   });
 
-  it("bounds the area of a still picture, too: screenshots are long", () => {
+  it("bounds the area, too: screenshots are long, and some clips are wide", () => {
     expect(networkSize({ width: 1440, height: 1080 }, null)).toEqual({ width: 960, height: 720 });
-    const { width, height } = networkSize({ width: 1080, height: 16000 }, null);
-    expect(width * height).toBeLessThan(2.01e6);
-    expect(height / width).toBeCloseTo(16000 / 1080, 0);
+    for (const sidePx of [null, 720, 4096]) {
+      const { width, height } = networkSize({ width: 1080, height: 16000 }, sidePx);
+      expect(width * height).toBeLessThan(2.01e6);
+      expect(height / width).toBeCloseTo(16000 / 1080, 0);
+    }
   });
 
   it("asks for no more than there is, and no less than networks take", () => {

@@ -9,8 +9,13 @@ export const RUNGS_PX = [144, 192, 240, 288, 360, 480, 600, 720] as const;
 export const START_PX = 240;
 /** Of a still picture, where there is no frame rate to hold. */
 const STILL_PX = 720;
-/** Also of a still picture: a long screenshot has a short side as others, and many times the pixels. */
-const STILL_AREA_PX = 2e6;
+/**
+ * The most pixels of a frame, whatever its sides: a long screenshot or a very wide clip has a short
+ * side as others, and many times the pixels. A full-size network of a visitor's own takes 590 bytes
+ * of memory for each (measured on WebAssembly), 1.2 GB in all; there are 4 at most for all networks
+ * that stay loaded, and less on phones.
+ */
+const LARGEST_AREA_PX = 2e6;
 
 const TARGET_FPS = 15;
 const BUDGET_MS = 1000 / TARGET_FPS;
@@ -53,9 +58,9 @@ export class Pace {
    *
    * @param workMs time that it took.
    * @param nowMs `performance.now()`.
-   * @param sourceSidePx shorter side of the frames: more than they have is not asked for.
+   * @param source size of the frames: more than they have is not asked for.
    */
-  report(workMs: number, nowMs: number, sourceSidePx: number): void {
+  report(workMs: number, nowMs: number, source: Size): void {
     if (this.#skipped > 0) {
       this.#skipped -= 1;
       return;
@@ -73,7 +78,7 @@ export class Pace {
     const isBlocked = this.#ceiling && next >= this.#ceiling.rung && nowMs < this.#ceiling.untilMs;
     if (
       nextPx !== undefined &&
-      nextPx <= sourceSidePx &&
+      nextPx <= Math.min(source.width, source.height) * largestScale(source) &&
       !isBlocked &&
       this.#costsMs.length >= UP_AFTER &&
       this.#predictMs(costMs, next) < BUDGET_MS * 0.8
@@ -113,9 +118,12 @@ export class Pace {
  */
 export function networkSize(source: Size, sidePx: number | null): Size {
   const short = Math.min(source.width, source.height);
-  const area = Math.max(1, source.width * source.height);
-  const largest = sidePx === null ? Math.sqrt(STILL_AREA_PX / area) : 1;
-  const scale = Math.min(1, largest, (sidePx ?? STILL_PX) / Math.max(1, short));
+  const scale = Math.min(largestScale(source), (sidePx ?? STILL_PX) / Math.max(1, short));
   const side = (length: number): number => Math.max(MIN_SIDE_PX, Math.round(length * scale));
   return { width: side(source.width), height: side(source.height) };
+}
+
+/** How far frames have to be scaled down at least; 1 if they need not. */
+function largestScale({ width, height }: Size): number {
+  return Math.min(1, Math.sqrt(LARGEST_AREA_PX / Math.max(1, width * height)));
 }

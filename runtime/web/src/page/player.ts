@@ -143,7 +143,7 @@ export class Player {
     const source = this.#source;
     if (!source || source.isStill || this.#sidePx !== null) return;
     if (size.width !== this.#sent.width || size.height !== this.#sent.height) return;
-    this.#pace.report(workMs, nowMs, Math.min(source.size.width, source.size.height));
+    this.#pace.report(workMs, nowMs, source.size);
   }
 
   #again(): void {
