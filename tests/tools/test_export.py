@@ -217,6 +217,8 @@ def test_photos_of_the_user_are_compared(
         (["tiny.pth", "--output", "tiny.pb"], ".onnx"),
         (["tiny.pth", "--name", "../tiny"], "--name"),
         (["tiny.pth", "--provider", "toaster"], "toaster"),
+        (["tiny.pth", "--provider", "auto"], "name a provider, such as cpu"),
+        (["tiny.pth", "--provider", "cpu", "--provider", "Auto"], "name a provider, such as cpu"),
         (["tiny.pth", "--size", "640"], "640x480"),
         (["tiny.pth", "--preview", "preview.txt"], ".png"),
     ],

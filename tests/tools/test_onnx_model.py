@@ -98,6 +98,102 @@ def test_a_network_that_enlarges_is_refused(
     assert "enlarge" in capsys.readouterr().err
 
 
+def write_deep_network(
+    path: Path, halvings: int, *, fixed_px: int | None = None, written_px: int | None = None
+) -> Path:
+    """A U-shaped network whose sides must be multiples of 2 ** halvings; its paddings reflect.
+
+    `fixed_px` is the side that the file names, `written_px` one that its graph holds.
+    """
+    random = np.random.default_rng(4)
+    shape = np.array([1, 3, written_px or 0, written_px or 0])
+    weights = [
+        numpy_helper.from_array(np.array([0, 0, 1, 1, 0, 0, 1, 1]), "pads"),
+        numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice"),
+        numpy_helper.from_array(shape, "shape"),
+    ]
+    nodes = []
+
+    def convolution(data: str, inputs: int, name: str, stride: int = 1, bias: float = 0) -> str:
+        values = random.normal(0, 0.6 / np.sqrt(9 * inputs), (3, inputs, 3, 3))
+        for array, kind in ((values, "w"), (np.full(3, bias), "b")):
+            weights.append(numpy_helper.from_array(array.astype(np.float32), name + kind))
+        nodes.append(helper.make_node("Pad", [data, "pads"], [f"{name}p"], mode="reflect"))
+        given = [f"{name}p", f"{name}w", f"{name}b"]
+        nodes.append(helper.make_node("Conv", given, [name], strides=[stride] * 2))
+        return name
+
+    data, levels = "input1", []
+    for level in range(halvings):
+        levels.append(data)
+        data = convolution(data, 3, f"down{level}", stride=2)
+    for level in reversed(range(halvings)):
+        nodes.append(helper.make_node("Resize", [data, "", "twice"], [f"large{level}"]))
+        both = [f"large{level}", levels[level]]
+        nodes.append(helper.make_node("Concat", both, [f"both{level}"], axis=1))
+        data = convolution(f"both{level}", 6, f"up{level}", bias=20 if level == 0 else 0)
+    last = ["Reshape", [data, "shape"]] if written_px else ["Identity", [data]]
+    nodes.append(helper.make_node(*last, ["output1"]))
+    sides = [fixed_px, fixed_px] if fixed_px else ["h", "w"]
+    (source,), (result,) = (
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, *sides])]
+        for name in ("input1", "output1")
+    )
+    graph = helper.make_graph(nodes, "deep", [source], [result], weights)
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("halvings", "multiple", "fixed_px"),
+    [(4, 16, None), (5, 32, None), (5, 32, 256), (6, 64, None), (8, 256, 256)],
+)
+def test_deep_networks_take_every_size(
+    workplace: Path, halvings: int, multiple: int, fixed_px: int | None
+) -> None:
+    foreign = write_deep_network(workplace / "deep.onnx", halvings, fixed_px=fixed_px)
+    assert run_export(foreign, "--output", "made.onnx", "--precision", "fp32") == 0
+    made = onnxruntime.InferenceSession("made.onnx")
+    untouched = onnx.load(foreign)
+    for value in (untouched.graph.input[0], untouched.graph.output[0]):
+        for side, name in zip(value.type.tensor_type.shape.dim[2:], "hw", strict=True):
+            side.dim_param = name
+    network = onnxruntime.InferenceSession(untouched.SerializeToString())
+    for height, width in ((16, 16), (17, 16), (16, 31), (17, 47), (65, 100), (multiple, 300)):
+        photo = made_photo(5, height, width)
+        (got,) = made.run(None, {"image": photo[None]})
+        padding = ((0, -height % multiple), (0, -width % multiple), (0, 0))
+        whole = np.pad(photo, padding, mode="reflect").transpose(2, 0, 1)[None].astype(np.float32)
+        (expected,) = network.run(None, {"input1": whole})
+        expected = np.clip(expected[0].transpose(1, 2, 0)[:height, :width], 0, 255)
+        assert np.abs(got[0] - expected).max() <= 1
+
+
+def test_deep_networks_take_a_fixed_size(workplace: Path) -> None:
+    foreign = write_deep_network(workplace / "deep.onnx", 5)
+    for size in ("16x24", "100x40", "64x64"):
+        assert run_export(foreign, "--output", "made.onnx", "--size", size, "--force") == 0
+
+
+@pytest.mark.parametrize("side_px", [64, 256])
+def test_a_size_that_is_written_into_the_graph_is_no_multiple(
+    workplace: Path, capsys: pytest.CaptureFixture[str], side_px: int
+) -> None:
+    foreign = write_deep_network(workplace / "deep.onnx", 2, fixed_px=side_px, written_px=side_px)
+    assert run_export(foreign, "--output", "made.onnx") == 2
+    assert f"size {side_px}x{side_px} is written into its graph" in capsys.readouterr().err
+
+
+def test_suffixes_in_capitals_are_known(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_plain_network(workplace / "PLAIN.ONNX", "scaled")
+    assert run_export("PLAIN.ONNX", "--output", "MADE.ONNX") == 0
+    assert "PLAIN.ONNX is an ONNX network" in capsys.readouterr().err
+    assert (workplace / "MADE.ONNX").is_file()
+
+
 @pytest.mark.parametrize(
     "option", [("--calibration", "photos"), ("--percentile", "99"), ("--weight-bits", "8")]
 )

@@ -113,6 +113,42 @@ def test_finished_file_is_checked_and_nothing_written(
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--precision", "int8"),
+        ("--size", "64x64"),
+        ("--output", "other.onnx"),
+        ("--force", "--name", "n"),
+        ("--weight-bits", "8"),
+    ],
+)
+def test_options_that_a_finished_file_cannot_heed_are_refused(
+    copy: Export, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    path = copy("lean", "fp32")
+    before = path.read_bytes()
+    assert run_export(path, *options, "--check-for", "cpu") == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("error: ")
+    assert "--check-for" in line
+    named = ", ".join(word for word in options if word.startswith("--"))
+    assert f"leave out {named}, or export the checkpoint" in line
+    assert captured.out == ""
+    assert (list(path.parent.iterdir()), path.read_bytes()) == ([path], before)
+
+
+def test_finished_file_is_known_by_a_suffix_in_capitals(
+    copy: Export, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = copy("lean", "fp32")
+    path = path.rename(path.with_suffix(".ONNX"))
+    assert run_export(path, "--check-for", "cpu") == 0
+    assert [each.name for each in path.parent.iterdir()] == ["file.ONNX"]
+    assert capsys.readouterr().err == ""
+
+
 def test_unknown_target_is_refused(tiny: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_export("tiny.pth", "--check-for", "cpu,toaster") == 2
     assert "cpu, cuda, tensorrt, coreml, web, not 'toaster'" in capsys.readouterr().err

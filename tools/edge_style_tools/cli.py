@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from edge_style_tools.export import ExportReport
     from edge_style_tools.targets import TargetCheck
 
+# What may be given beside a finished file.
+_OPTIONS_OF_A_CHECK = ("checkpoint", "check_for", "as_json")
+
 
 def export(
+    context: typer.Context,
     checkpoint: Annotated[
         Path,
         typer.Argument(
@@ -116,11 +120,13 @@ def export(
     """Turn a checkpoint into a verified .onnx file that runs anywhere."""
     _require_packages()
     targets = _targets(check_for)
-    if _precision(precision) != "int8":
-        _refuse_int8_settings(calibration, percentile, weight_bits)
-    if targets and output is None and _is_finished(checkpoint):
+    if targets and _is_finished(checkpoint):
+        _refuse_options_beside_a_check(context, checkpoint)
         _check_finished(checkpoint, targets, as_json)
         return
+    if _precision(precision) != "int8":
+        _refuse_int8_settings(calibration, percentile, weight_bits)
+    providers = _providers(provider or ["cpu"])
     from edge_style_tools.any_export import export_both
     from edge_style_tools.export import Credits, ExportSettings, export_network
     from edge_style_tools.quantize import QuantizationSettings, percentile_for
@@ -133,7 +139,7 @@ def export(
         precision=_precision(precision),
         force=force,
         photos=photos,
-        providers=tuple(provider or ("cpu",)),
+        providers=providers,
         size_px=_size(size),
         preview=preview,
         quantization=QuantizationSettings(
@@ -179,6 +185,22 @@ def _refuse_int8_settings(
             raise UsageError(f"{option} is for int8: add --precision int8, or leave it out")
 
 
+def _refuse_options_beside_a_check(context: typer.Context, path: Path) -> None:
+    """A finished file is only read: whatever says how to write one would be lost in silence."""
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in _OPTIONS_OF_A_CHECK
+        # Typer's own click or the installed one: their sources are known by name.
+        and getattr(context.get_parameter_source(option.name or ""), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        raise UsageError(
+            f"{path} is finished, and --check-for checks it as it is: leave out "
+            f"{', '.join(given)}, or export the checkpoint that it came from"
+        )
+
+
 def _require_packages() -> None:
     for package in ("torch", "onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
@@ -192,6 +214,19 @@ def _precision(text: str) -> Precision:
         if known == text.lower():
             return known  # type: ignore[no-any-return] # get_args is untyped
     raise UsageError(f"--precision should be one of {', '.join(get_args(Precision))}, not '{text}'")
+
+
+def _providers(names: Sequence[str]) -> tuple[str, ...]:
+    from edge_style.providers import AUTO, candidates
+
+    for name in names:
+        if name.lower() == AUTO:
+            raise UsageError(
+                "--provider says where export verifies the file, which 'auto' does not: "
+                "name a provider, such as cpu, or several"
+            )
+        candidates(name)
+    return tuple(names)
 
 
 def _size(text: str) -> tuple[int, int] | None:
@@ -214,10 +249,11 @@ def _targets(text: str) -> tuple[str, ...]:
 
 def _is_finished(path: Path) -> bool:
     """Whether `path` is a file of the model contract, such as `export` writes."""
+    from edge_style.catalog import MODEL_SUFFIX
     from edge_style.onnx_file import summarize
     from edge_style.session import CONTRACT_KEY
 
-    if path.suffix != ".onnx" or not path.is_file():
+    if path.suffix.lower() != MODEL_SUFFIX or not path.is_file():
         return False
     return CONTRACT_KEY in summarize(path).metadata
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from edge_style import __version__
+from edge_style.catalog import MODEL_SUFFIX
 from edge_style.contract import ModelSpec, Precision
 from edge_style.errors import ModelError, UsageError
 from edge_style.images import ensure_writable, write_image
@@ -168,7 +169,7 @@ def choose_output(settings: ExportSettings, name: str) -> Path:
         folder = SHIPPED_FOLDER if SHIPPED_FOLDER.is_dir() else Path()
         suffix = ".onnx" if settings.precision == "fp16" else f".{settings.precision}.onnx"
         target = folder / f"{name}{suffix}"
-    if target.suffix != ".onnx":
+    if target.suffix.lower() != MODEL_SUFFIX:
         raise UsageError(f"the output should be an .onnx file, not '{target}'")
     if not target.parent.is_dir():
         raise UsageError(f"there is no folder '{target.parent}' to write '{target.name}' to")

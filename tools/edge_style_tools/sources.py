@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from edge_style.catalog import MODEL_SUFFIX
 from edge_style.contract import ModelSpec, Precision
 from edge_style.errors import CheckpointError
 from edge_style_tools.importers import deeplearnjs, lengstrom, onnx_model, pytorch_examples, rrmina
@@ -27,6 +28,7 @@ from edge_style_training.networks.any_style import AnyEncoder, AnyStyleNet
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 # What data-parallel training and torch.compile put before every key.
 _PREFIXES = ("module.", "_orig_mod.")
+_SAFETENSORS_SUFFIX = ".safetensors"
 _LARGEST_CHECKPOINT_BYTES = 1 << 30
 
 
@@ -110,7 +112,7 @@ def read_source(path: Path, style: str = "") -> Source:
         CheckpointError: no such file, damaged, hostile, or of no known kind.
         ModelError: the same, of an `.onnx` file.
     """
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == MODEL_SUFFIX:
         if style:
             raise CheckpointError("--style is for many-style checkpoints, not for .onnx files")
         return onnx_model.read(path)
@@ -136,7 +138,8 @@ def read_checkpoint(path: Path, style: str = "") -> NetworkSource:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}")
     _refuse_bombs(path)
-    loaded = _load_safetensors(path) if path.suffix == ".safetensors" else load_tensors(path)
+    is_safetensors = path.suffix.lower() == _SAFETENSORS_SUFFIX
+    loaded = _load_safetensors(path) if is_safetensors else load_tensors(path)
     if "edge_style" in getattr(loaded, "_metadata", {}):
         checkpoint = load_checkpoint(path)
         return from_checkpoint(checkpoint.single_style(style) if style else checkpoint, path)

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from edge_style.contract import (
     CHANNELS,
     INPUT_NAME,
     MAX_OPSET,
+    MIN_SIDE_PX,
     OUTPUT_NAME,
     ModelSpec,
     Precision,
@@ -39,8 +40,13 @@ from edge_style_tools.verify import Floats, Reference
 ARCHITECTURE = "foreign"
 _OPSET = 18
 _LARGEST_FILE_BYTES = 1 << 30
-_MULTIPLES_PX = (1, 2, 4, 8, 16, 32)
+# The last is of networks that halve their frames until one pixel is left.
+_MULTIPLES_PX = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _PROBE_SIZES_PX = ((16, 16), (17, 31), (50, 35))
+_MOST_OWN_PADDING_PX = 32
+
+# Operator, further inputs, attributes.
+Step: TypeAlias = tuple[str, list[str], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -192,7 +198,9 @@ def _least_multiple(model: onnx.ModelProto, frames: FrameFormat) -> int:
     session = _session(model)
     (name,) = [value.name for value in session.get_inputs()]
     for multiple in _MULTIPLES_PX:
-        if all(_covers(session, name, multiple, size) for size in _PROBE_SIZES_PX):
+        # A size that is written into the graph may be that to which all the others are padded.
+        sizes = (*_PROBE_SIZES_PX, (multiple + MIN_SIDE_PX, MIN_SIDE_PX))
+        if all(_covers(session, name, multiple, size) for size in sizes):
             return multiple
     size = frames.fixed_size_px
     where = f"{size[0]}x{size[1]} " if size else ""
@@ -212,7 +220,7 @@ def _covers(
         return False
     # Larger than the frame by more than a network's own padding is enlarged, not to be cut.
     return all(
-        side <= covered < padded + max(_MULTIPLES_PX)
+        side <= covered < padded + _MOST_OWN_PADDING_PX
         for side, padded, covered in zip(size, photo.shape[:2], output.shape[2:], strict=True)
     )
 
@@ -233,7 +241,7 @@ def _wrap(
         wrapped = compose.add_prefix(wrapped, "network_")  # the contract's names are taken
     graph = wrapped.graph
     scale, offset = (frames.white - frames.black) / 255, frames.black
-    before = list(_before(graph, scale, offset, multiple))
+    before = list(_before(graph, scale, offset, multiple, min(size or (MIN_SIDE_PX,))))
     after = list(_after(graph, scale, offset))
     inner = list(graph.node)
     del graph.node[:], graph.input[:], graph.output[:]
@@ -249,7 +257,13 @@ def _wrap(
 def _constants(scale: float, offset: float, multiple: int) -> Iterator[TensorProto]:
     floats = {"scale": scale, "inverse": 1 / scale, "offset": offset, "inverse_offset": -offset}
     floats |= {"black": 0.0, "white": 255.0}
-    integers = {"multiple": [multiple], "no_pads": [0] * 6, "zeros": [0, 0], "sides": [2, 3]}
+    integers = {
+        "multiple": [multiple],
+        "one": [1],
+        "no_pads": [0] * 6,
+        "zeros": [0, 0],
+        "sides": [2, 3],
+    }
     for name, value in floats.items():
         yield numpy_helper.from_array(np.array(value, np.float32), f"contract_{name}")
     for name, values in integers.items():
@@ -257,9 +271,9 @@ def _constants(scale: float, offset: float, multiple: int) -> Iterator[TensorPro
 
 
 def _before(
-    graph: onnx.GraphProto, scale: float, offset: float, multiple: int
+    graph: onnx.GraphProto, scale: float, offset: float, multiple: int, least_px: int
 ) -> Iterator[onnx.NodeProto]:
-    steps: list[tuple[str, list[str], dict[str, Any]]] = [
+    steps: list[Step] = [
         ("Cast", [], {"to": TensorProto.FLOAT}),
         ("Transpose", [], {"perm": [0, 3, 1, 2]}),
     ]
@@ -268,10 +282,17 @@ def _before(
         yield helper.make_node("Neg", ["contract_size"], ["contract_negative"])
         # The remainder takes the sign of the divisor: what is missing to the next multiple.
         yield helper.make_node("Mod", ["contract_negative", "contract_multiple"], ["contract_rest"])
-        yield helper.make_node(
-            "Concat", ["contract_no_pads", "contract_rest"], ["contract_pads"], axis=0
-        )
-        steps.append(("Pad", ["contract_pads"], {"mode": "reflect"}))
+        side, rest = "contract_size", "contract_rest"
+        # A reflection adds less than the side: far ones take several, each of the one before.
+        for turn in range(1, _reflections(least_px, multiple)):
+            now, sum_, left = (f"contract_{what}_{turn}" for what in ("now", "size", "rest"))
+            yield helper.make_node("Sub", [side, "contract_one"], [f"{now}_most"])
+            yield helper.make_node("Min", [rest, f"{now}_most"], [now])
+            yield helper.make_node("Add", [side, now], [sum_])
+            yield helper.make_node("Sub", [rest, now], [left])
+            yield from _pad(steps, now)
+            side, rest = sum_, left
+        yield from _pad(steps, rest)
     if scale != 1:
         steps.append(("Mul", ["contract_scale"], {}))
     if offset != 0:
@@ -279,9 +300,26 @@ def _before(
     yield from _chain(INPUT_NAME, steps, graph.input[0].name, "contract_in")
 
 
+def _reflections(side_px: int, multiple: int) -> int:
+    """How many it takes to bring sides of `side_px` and more to `multiple`."""
+    missing, count = multiple - 1 if side_px >= multiple else multiple - side_px, 1
+    while missing > side_px - 1:
+        missing -= side_px - 1
+        side_px += side_px - 1
+        count += 1
+    return count
+
+
+def _pad(steps: list[Step], rest: str) -> Iterator[onnx.NodeProto]:
+    """Add to `steps` a reflection of `rest` pixels below and on the right."""
+    pads = f"{rest}_pads"
+    yield helper.make_node("Concat", ["contract_no_pads", rest], [pads], axis=0)
+    steps.append(("Pad", [pads], {"mode": "reflect"}))
+
+
 def _after(graph: onnx.GraphProto, scale: float, offset: float) -> Iterator[onnx.NodeProto]:
     yield helper.make_node("Shape", [INPUT_NAME], ["contract_ends"], start=1, end=3)
-    steps: list[tuple[str, list[str], dict[str, Any]]] = []
+    steps: list[Step] = []
     if offset != 0:
         steps.append(("Add", ["contract_inverse_offset"], {}))
     if scale != 1:
@@ -296,9 +334,7 @@ def _after(graph: onnx.GraphProto, scale: float, offset: float) -> Iterator[onnx
     yield from _chain(graph.output[0].name, steps, OUTPUT_NAME, "contract_out")
 
 
-def _chain(
-    first: str, steps: list[tuple[str, list[str], dict[str, Any]]], last: str, prefix: str
-) -> Iterator[onnx.NodeProto]:
+def _chain(first: str, steps: list[Step], last: str, prefix: str) -> Iterator[onnx.NodeProto]:
     value = first
     for index, (operation, constants, attributes) in enumerate(steps):
         output = last if index == len(steps) - 1 else f"{prefix}_{index}"
