@@ -365,3 +365,29 @@ def test_unknown_checkpoints_say_what_came(examples_state: State, tmp_path: Path
 
 def test_lengstrom_network_has_the_published_size() -> None:
     assert sum(weight.numel() for weight in LengstromNet().parameters()) == 1_677_638
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("sparse", torch.Tensor.to_sparse),
+        ("complex", lambda weight: weight.to(torch.complex64)),
+        ("without values", lambda weight: weight.to("meta")),
+        ("quantized", lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*quantized", "ignore:.*Sparse")
+def test_weights_that_no_network_can_take_are_refused(
+    tiny: Any,
+    examples_state: State,
+    tmp_path: Path,
+    kind: str,
+    change: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    own = torch.load(tiny.write(tmp_path / "own.pth"), weights_only=True)
+    for state, name in ((own, "own"), (OrderedDict(examples_state), "theirs")):
+        key = next(key for key, value in state.items() if value.dim() == 4)
+        state[key] = change(state[key])
+        torch.save(state, tmp_path / f"{name}.pth")
+        with pytest.raises(CheckpointError, match=f"{key}'? is {kind}.*, expected "):
+            read_source(tmp_path / f"{name}.pth")

@@ -132,7 +132,7 @@ class Checkpoint:
         missing, extra = sorted(wanted.keys() - came.keys()), sorted(came.keys() - wanted.keys())
         what = (missing and f"lacks {missing[0]}") or (extra and f"has {extra[0]}")
         for name in () if what else wanted:
-            expected, got = list(wanted[name].shape), _shape(came[name])
+            expected, got = list(wanted[name].shape), shape_of(came[name])
             if got != expected:
                 what = f"{name} is {got}, expected {expected}"
                 break
@@ -206,8 +206,17 @@ def _with_earlier_defaults(architecture: str, network: Mapping[str, Any]) -> dic
     return dict(network)
 
 
-def _shape(value: Any) -> list[int] | str:
-    return list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+def shape_of(value: Any) -> list[int] | str:
+    """Shape of a tensor that a network's weights can be copied from; of others, what they are."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    if value.is_meta:
+        return "without values (on the device 'meta')"
+    if value.is_quantized:
+        return "quantized"
+    if value.layout != torch.strided:
+        return "sparse"
+    return "complex" if value.is_complex() else list(value.shape)
 
 
 def load_tensors(path: Path) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from edge_style.errors import CheckpointError
+from edge_style_training.checkpoint import shape_of
 from edge_style_training.networks import build_network
 
 ARCHITECTURE = "johnson"
@@ -40,10 +41,10 @@ def load(network: nn.Module, state: Mapping[str, Tensor], kind: str) -> None:
     for key, value in wanted.items():
         if key not in state:
             raise CheckpointError(f"this looks like {kind}, but lacks '{key}'")
-        if state[key].shape != value.shape:
+        expected, got = list(value.shape), shape_of(state[key])
+        if got != expected:
             raise CheckpointError(
-                f"this looks like {kind}, but '{key}' is {list(state[key].shape)}, "
-                f"expected {list(value.shape)}"
+                f"this looks like {kind}, but '{key}' is {got}, expected {expected}"
             )
     unknown = sorted(state.keys() - wanted.keys())
     if unknown:
