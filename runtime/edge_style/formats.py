@@ -1,5 +1,6 @@
 """How a model wants its frames: those of the contract, and what can be recognized beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -102,7 +103,10 @@ def recognize(session: Session) -> tuple[FrameFormat, ModelSpec]:
         raise ModelError(f"'{session.path}' cannot be used: {error}") from error
     if spec is not None:
         _check_contract(session, spec)
-        return FrameFormat(), spec
+        (image,) = (info for info in session.inputs if info.name == INPUT_NAME)
+        size_px = _fixed_size_px(image.shape[1:3])
+        # What was planned for is no property of the file.
+        return FrameFormat(fixed_size_px=None if size_px == session.planned_px else size_px), spec
     frame_format = _recognize_foreign(session)
     precision: Precision = "fp16" if frame_format.dtype == "float16" else "fp32"
     name = Path(session.path).name.removesuffix(".onnx")
@@ -165,10 +169,9 @@ def _recognize_foreign(session: Session) -> FrameFormat:
         raise problem
     channels_first = channel_axes[0] == 1
     sides = source.shape[2:] if channels_first else source.shape[1:3]
-    height, width = (side if isinstance(side, int) else None for side in sides)
-    if (height is None) != (width is None):
+    if len({isinstance(side, int) for side in sides}) > 1:
         raise problem
-    fixed = (width, height) if width is not None and height is not None else None
+    fixed = _fixed_size_px(sides)
     plain = FrameFormat(
         source.dtype,
         channels_first,
@@ -176,6 +179,12 @@ def _recognize_foreign(session: Session) -> FrameFormat:
         multiple_px=1 if fixed else _FOREIGN_MULTIPLE_PX,
     )
     return _probe_range(session, plain)
+
+
+def _fixed_size_px(sides: Sequence[object]) -> tuple[int, int] | None:
+    """(width, height) of a height and a width that are numbers."""
+    height, width = sides
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
 def _named(info: TensorInfo, axis: int) -> bool:

@@ -88,6 +88,11 @@ class Session:
         self.left_to_cpu = _left_to_cpu(self._session, provider)
 
     @property
+    def planned_px(self) -> tuple[int, int] | None:
+        """(width, height) that was planned for; `inputs` and `outputs` then say so too."""
+        return self._workload.size_px
+
+    @property
     def replays_graph(self) -> bool:
         """Whether the run is recorded and replayed (a CUDA graph)."""
         return self._workload.wants_graph

@@ -60,7 +60,7 @@ class Stylizer(StagedStylizer):
         if size_px is not None and fixed is not None and size_px != fixed:
             raise UsageError(
                 f"'{self.path.name}' runs at {fixed[0]}x{fixed[1]} only, not at "
-                f"{size_px[0]}x{size_px[1]}: leave --size out"
+                f"{size_px[0]}x{size_px[1]}: give --size {fixed[0]}x{fixed[1]}"
             )
         self.size_px = size_px
         foreign = self.spec.contract_version == 0

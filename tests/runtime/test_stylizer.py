@@ -37,18 +37,20 @@ def test_what_is_known_of_a_foreign_model(models):
     assert stylizer.spec.contract_version == 0
 
 
+@pytest.mark.parametrize("model", ["fixed.onnx", "foreign_fixed.onnx"])
 @pytest.mark.parametrize("size", [*SIZES, (200, 100)])
-def test_fixed_size_model_gives_back_the_frames_size(models, size):
+def test_fixed_size_model_gives_back_the_frames_size(models, size, model):
     rgb = make_rgb(*size)
-    result = Stylizer.load(models / "foreign_fixed.onnx")(rgb)
+    result = Stylizer.load(models / model)(rgb)
     assert result.shape == rgb.shape
     assert abs(result.astype(int) - (255 - rgb)).mean() < 4
 
 
-def test_fixed_size_model_refuses_another_size(models):
-    Stylizer.load(models / "foreign_fixed.onnx", size=(64, 48))
-    with pytest.raises(UsageError, match="64x48 only, not at 32x32"):
-        Stylizer.load(models / "foreign_fixed.onnx", size=(32, 32))
+@pytest.mark.parametrize("model", ["fixed.onnx", "foreign_fixed.onnx"])
+def test_fixed_size_model_refuses_another_size(models, model):
+    Stylizer.load(models / model, size=(64, 48))
+    with pytest.raises(UsageError, match="64x48 only, not at 32x32: give --size 64x48"):
+        Stylizer.load(models / model, size=(32, 32))
 
 
 def test_signed_range_and_channels_last(models):
