@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -561,6 +562,120 @@ def first_pixels_change(browser: Browser) -> bool:
     first = browser.run(script)
     wait_for(lambda: browser.run(script) != first)
     return True
+
+
+class Proxy:
+    """Stands between the browser and the show, and cuts the stream while all else goes on.
+
+    Attributes:
+        how: "closes" the streams that are open, "is silent" on them and on new ones, or empty.
+        opened_s: when a stream was asked for, `time.monotonic()`.
+    """
+
+    def __init__(self, show: Show) -> None:
+        self.how = ""
+        self.opened_s: list[float] = []
+        self._target = ("127.0.0.1", show.port)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = []
+        self._streams: set[socket.socket] = set()
+        threading.Thread(target=self._accept, name="proxy", daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}/"
+
+    def cut(self, how: str) -> None:
+        self.how = how
+        if how == "closes":
+            for connection in list(self._streams):
+                hang_up(connection)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                browser = self._listening.accept()[0]
+                show = socket.create_connection(self._target)
+                self._sockets += [browser, show]
+                for pump in (self._requests, self._answers):
+                    threading.Thread(target=pump, args=(browser, show), daemon=True).start()
+
+    def _requests(self, browser: socket.socket, show: socket.socket) -> None:
+        with suppress(OSError):
+            while request := browser.recv(1 << 16):
+                if request.startswith(b"GET /stream"):
+                    self._streams.add(browser)
+                    self.opened_s.append(time.monotonic())
+                show.sendall(request)
+        hang_up(show)
+
+    def _answers(self, browser: socket.socket, show: socket.socket) -> None:
+        with suppress(OSError):
+            while data := show.recv(1 << 16):
+                if browser not in self._streams or self.how != "is silent":
+                    browser.sendall(data)
+        hang_up(browser)
+
+    def close(self) -> None:
+        for connection in (self._listening, *self._sockets):
+            hang_up(connection)
+            connection.close()
+
+
+def hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("how", ["closes", "is silent"])
+def test_a_stream_that_is_cut_is_opened_anew(browser: Browser, how: str) -> None:
+    with Show(WebSink("http://127.0.0.1:0"), fps=20, size_px=(320, 240)) as show:
+        proxy = Proxy(show)
+        browser.do("/url", url=proxy.url)
+        wait_for(lambda: browser.run("return document.getElementById('picture').naturalWidth"))
+        assert first_pixels_change(browser)
+        asked = len(proxy.opened_s)
+        proxy.cut(how)
+        wait_for(lambda: len(proxy.opened_s) > asked)
+        if how == "is silent":  # also on the new one: the next try comes later
+            wait_for(lambda: len(proxy.opened_s) > asked + 1)
+            assert proxy.opened_s[-1] - proxy.opened_s[-2] > 6
+            proxy.how = ""
+            browser.run("window.dispatchEvent(new Event('online'))")
+            wait_for(lambda: len(proxy.opened_s) > asked + 2)
+        assert first_pixels_change(browser)
+        proxy.close()
+
+
+def test_a_picture_that_stands_still_is_not_fetched_anew(browser: Browser) -> None:
+    with Show(WebSink("http://127.0.0.1:0"), fps=20, size_px=(320, 240)) as show:
+        proxy = Proxy(show)
+        browser.do("/url", url=proxy.url)
+        wait_for(lambda: browser.run("return document.getElementById('picture').naturalWidth"))
+        show.is_paused = True
+        time.sleep(6)
+        assert len(proxy.opened_s) == 1
+        proxy.close()
+
+
+def test_full_screen_on_phones_that_have_none(browser: Browser) -> None:
+    with Show(WebSink("http://127.0.0.1:0"), fps=20, size_px=(320, 240)) as show:
+        browser.do("/url", url=f"http://127.0.0.1:{show.port}/")
+        browser.run("Object.defineProperty(document, 'fullscreenEnabled', {get: () => false})")
+        browser.run("Element.prototype.requestFullscreen = undefined")
+        fills = (
+            "return ['stage', 'picture'].every((id) => {"
+            " const box = document.getElementById(id).getBoundingClientRect();"
+            " return box.top === 0 && box.left === 0"
+            "  && box.width === innerWidth && box.height === innerHeight; })"
+        )
+        leave = "return document.getElementById('leave-full').offsetWidth > 0"
+        for leave_it in (lambda: browser.click("leave-full"), lambda: browser.press("\ue00c")):
+            assert browser.run(leave) is False
+            browser.click("fullscreen")
+            assert browser.run(fills)
+            leave_it()
+            assert not browser.run(fills)
 
 
 def test_keys_and_the_mouse_work_on_the_page(browser: Browser) -> None:

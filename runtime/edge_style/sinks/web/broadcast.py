@@ -51,6 +51,11 @@ class Broadcast:
         """How many look on."""
         return self._viewers
 
+    @property
+    def published(self) -> int:
+        """How many pictures there were so far."""
+        return self._published
+
     def publish(self, image: Image) -> None:
         """A new picture, uint8 [H, W, 3], RGB; nobody writes to it any more."""
         with self._condition:

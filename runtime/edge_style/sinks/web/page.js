@@ -64,8 +64,14 @@ at("fullscreen").addEventListener("click", toggleFullScreen);
 
 function toggleFullScreen() {
   if (document.fullscreenElement) document.exitFullscreen();
-  else at("stage").requestFullscreen?.();
+  else if (document.fullscreenEnabled) at("stage").requestFullscreen();
+  else at("stage").classList.toggle("fills-page"); // iPhones have it for videos alone
 }
+function leavePage() {
+  at("stage").classList.remove("fills-page");
+}
+at("leave-full").addEventListener("click", leavePage);
+document.addEventListener("keydown", ({ key }) => { if (key === "Escape") leavePage(); });
 
 // Drag the edge of the split view on the picture itself.
 function drag(event) {
@@ -186,11 +192,13 @@ async function poll() {
   try {
     const answer = await fetch("state");
     if (!answer.ok) throw new Error(await answer.text());
-    show(await answer.json());
+    const state = await answer.json();
+    show(state);
     if (isLost) {
       isLost = false;
-      at("picture").src = `stream?${Date.now()}`;
+      expectStream();
     }
+    watchStream(state.pictures);
   } catch (error) {
     isLost = true;
     say(`no connection to the program: ${error.message}`, 60000);
@@ -198,7 +206,56 @@ async function poll() {
   setTimeout(poll, POLL_MS);
 }
 
-at("picture").addEventListener("error", () => { isLost = true; });
+// The stream may be cut while the state still comes: by a proxy, by sleep, by another network. An
+// <img> does not say so, it keeps the last picture; but there are newer ones, and it stands still.
+const FIRST_PAUSE_MS = 4000; // longer than a picture takes on a slow connection
+const LONGEST_PAUSE_MS = 60000; // a scene may stand still itself
+const LOOK_PX = 32;
+const stream = {
+  openedAt: Date.now(),
+  pause: FIRST_PAUSE_MS,
+  isBroken: false,
+  look: "",
+  pictures: 0, // how many there had been when it was opened, or last seen to move
+  stillSince: null, // when there was one more, and it did not move
+};
+
+const looking = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+looking.canvas.width = looking.canvas.height = LOOK_PX;
+looking.imageSmoothingEnabled = false; // points, in which noise is seen, and not means
+
+function lookOf(image) {
+  if (!image.naturalWidth) return "";
+  looking.drawImage(image, 0, 0, LOOK_PX, LOOK_PX);
+  return looking.getImageData(0, 0, LOOK_PX, LOOK_PX).data.join();
+}
+
+function watchStream(pictures) {
+  const now = Date.now(), look = lookOf(at("picture"));
+  if (look !== "" && look !== stream.look) {
+    Object.assign(stream, { look, pictures, stillSince: null, pause: FIRST_PAUSE_MS });
+  } else if (pictures === stream.pictures || document.hidden) {
+    stream.stillSince = null;
+  } else {
+    stream.stillSince ??= now;
+  }
+  const isStuck = stream.stillSince !== null && now - stream.stillSince >= stream.pause;
+  if (!isStuck && !stream.isBroken) return;
+  if (now - stream.openedAt < stream.pause) return;
+  Object.assign(stream, { openedAt: now, isBroken: false, stillSince: null, pictures });
+  stream.pause = Math.min(2 * stream.pause, LONGEST_PAUSE_MS);
+  at("picture").src = `stream?${now}`;
+}
+
+// What cut it is over.
+function expectStream() {
+  Object.assign(stream, { isBroken: true, pause: FIRST_PAUSE_MS });
+}
+
+at("picture").addEventListener("error", () => { stream.isBroken = true; });
+window.addEventListener("online", expectStream);
+window.addEventListener("pageshow", (event) => { if (event.persisted) expectStream(); });
+document.addEventListener("visibilitychange", () => { stream.pause = FIRST_PAUSE_MS; });
 
 fetch("keys").then((answer) => answer.json()).then((list) => {
   keys = list;

@@ -100,7 +100,11 @@ class WebSink(Sink):
 
     def _tell(self) -> dict[str, Any]:
         state, frame = self._state, self._frame
-        told: dict[str, Any] = {"viewers": self._broadcast.viewers, "at_s": time.monotonic()}
+        told: dict[str, Any] = {
+            "viewers": self._broadcast.viewers,
+            "pictures": self._broadcast.published,
+            "at_s": time.monotonic(),
+        }
         if state is not None:
             told["controls"] = asdict(replace(state.controls, adopted_picture=None))
             told["styles"] = [
