@@ -97,6 +97,7 @@ def test_a_mistake_in_a_grid_costs_no_painting(
         (["--network", "vgg13"], "vgg16 or vgg19"),
         (["--network", "vgg19", "--style-layers", "relu3_4"], "no vgg19 weights"),
         (["--style-layers", "relu9_9"], "vgg16 has no layer relu9_9"),
+        (["--style-layers", "pool4", "--levels", "3"], "16x12 pixels is too small for .* pool4"),
         (["--content-layers", "relu2_2:much"], "numbers such as"),
         (["--painting-weights", "1,2"], "1 paintings need as many weights, not 2"),
         (["--grid", "--save-every", "2"], "--grid writes one table"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edge_style.errors import WeightsError
+from edge_style.errors import UsageError, WeightsError
 
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)
 
@@ -86,12 +86,25 @@ class LossNetwork(nn.Module):
         Args:
             images: pictures.
             layers: those of `self.layers` that are wanted; nothing deeper is computed. All if None.
+
+        Raises:
+            UsageError: the pictures are too small for the deepest of them.
         """
         wanted = set(self.layers if layers is None else layers)
         x = (images - self.get_buffer("mean")).to(next(self.parameters()).dtype)
         activations: dict[str, Tensor] = {}
         for index, module in enumerate(self.features):
-            x = module(x)
+            try:
+                x = module(x)
+            except RuntimeError as error:
+                if min(x.shape[2:]) > 1:
+                    raise
+                height, width = images.shape[2:]
+                last = next(layer for layer in reversed(self.layers) if layer in wanted)
+                raise UsageError(
+                    f"a picture of {width}x{height} pixels is too small for the layer {last}: "
+                    "choose a larger size, fewer levels, or a layer before it"
+                ) from error
             name = self._taps.get(index)
             if name in wanted:
                 activations[name] = x
