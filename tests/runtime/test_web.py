@@ -108,8 +108,8 @@ def ask(
     return found
 
 
-def wait_for(what: Callable[[], object]) -> None:
-    end_s = time.monotonic() + PATIENCE_S
+def wait_for(what: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+    end_s = time.monotonic() + patience_s
     while not what():
         assert time.monotonic() < end_s, "waited in vain"
         time.sleep(0.01)
@@ -579,6 +579,7 @@ class Proxy:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self._streams: set[socket.socket] = set()
+        self._fresh: set[socket.socket] = set()
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
 
     @property
@@ -591,12 +592,17 @@ class Proxy:
             for connection in list(self._streams):
                 hang_up(connection)
 
+    def lose_all(self) -> None:
+        """As when a computer comes to another network: nothing arrives, and nobody says so."""
+        self._fresh.clear()
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 browser = self._listening.accept()[0]
                 show = socket.create_connection(self._target)
                 self._sockets += [browser, show]
+                self._fresh.add(browser)
                 for pump in (self._requests, self._answers):
                     threading.Thread(target=pump, args=(browser, show), daemon=True).start()
 
@@ -612,7 +618,8 @@ class Proxy:
     def _answers(self, browser: socket.socket, show: socket.socket) -> None:
         with suppress(OSError):
             while data := show.recv(1 << 16):
-                if browser not in self._streams or self.how != "is silent":
+                is_cut = browser in self._streams and self.how == "is silent"
+                if browser in self._fresh and not is_cut:
                     browser.sendall(data)
         hang_up(browser)
 
@@ -644,6 +651,22 @@ def test_a_stream_that_is_cut_is_opened_anew(browser: Browser, how: str) -> None
             browser.run("window.dispatchEvent(new Event('online'))")
             wait_for(lambda: len(proxy.opened_s) > asked + 2)
         assert first_pixels_change(browser)
+        proxy.close()
+
+
+def test_a_connection_that_is_lost_without_a_word(browser: Browser) -> None:
+    message = "const m = document.getElementById('message'); return m.hidden ? '' : m.innerText"
+    with Show(WebSink("http://127.0.0.1:0"), fps=20, size_px=(320, 240)) as show:
+        proxy = Proxy(show)
+        browser.do("/url", url=proxy.url)
+        wait_for(lambda: browser.run("return document.getElementById('picture').naturalWidth"))
+        proxy.lose_all()
+        wait_for(lambda: "no connection" in browser.run(message))
+        # One try for each of the connections, six at most, that the browser kept for later.
+        wait_for(lambda: browser.run(message) == "", patience_s=2 * PATIENCE_S)
+        assert first_pixels_change(browser)
+        browser.press("m")
+        wait_for(lambda: show.controls.is_mirrored)
         proxy.close()
 
 
@@ -702,6 +725,23 @@ def test_keys_and_the_mouse_work_on_the_page(browser: Browser) -> None:
         left, top, width, height = (round(number) for number in box)
         browser.drag(left + width // 2, top + height // 2, left + width * 3 // 4)
         wait_for(lambda: abs(show.controls.edge - 0.75) < 0.05)
+
+
+def test_a_held_key_does_once_what_is_no_step(browser: Browser) -> None:
+    with Show(WebSink("http://127.0.0.1:0"), fps=20) as show:
+        browser.do("/url", url=f"http://127.0.0.1:{show.port}/")
+        wait_for(lambda: browser.run("return document.getElementById('keys').children.length"))
+        for key in "cs-":
+            for is_repeated in ("false", "true", "true"):
+                browser.run(
+                    f"document.body.dispatchEvent(new KeyboardEvent('keydown', "
+                    f"{{key: '{key}', repeat: {is_repeated}, bubbles: true}}))"
+                )
+        browser.press("v")
+        wait_for(lambda: show.controls.is_split)
+        wait_for(lambda: show.controls.strength == pytest.approx(0.7))
+        wait_for(lambda: show.controls.snapshots and show.controls.keeps_colours)
+        assert show.controls.snapshots == 1
 
 
 DROP = """

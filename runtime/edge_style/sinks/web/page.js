@@ -3,6 +3,7 @@
 
 const at = (id) => document.getElementById(id);
 const POLL_MS = 400;
+const PATIENCE_MS = 5000; // for an answer: a network that is gone need not say so
 const OWN_MS = 700; // how long a control that was touched is not moved by the program's answer
 const touched = new Map();
 let keys = [];
@@ -15,6 +16,7 @@ async function send(name, value = null, step = false) {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-Edge-Style": "1" },
       body: JSON.stringify({ name, value, step }),
+      signal: AbortSignal.timeout(PATIENCE_MS),
     });
   } catch {
     return; // the next poll says that the connection is lost
@@ -77,6 +79,7 @@ document.addEventListener("keydown", ({ key }) => { if (key === "Escape") leaveP
 function drag(event) {
   if (!(event.buttons & 1) || !at("split").checked) return;
   const image = at("picture"), frame = image.getBoundingClientRect();
+  if (!image.naturalWidth) return; // the stream is just being opened
   const scale = Math.min(frame.width / image.naturalWidth, frame.height / image.naturalHeight);
   const width = image.naturalWidth * scale, left = frame.left + (frame.width - width) / 2;
   at("edge").value = Math.min(1, Math.max(0, (event.clientX - left) / width));
@@ -92,14 +95,15 @@ document.addEventListener("keydown", (event) => {
   if (event.key === " " && ["INPUT", "BUTTON", "SUMMARY"].includes(event.target.tagName)) return;
   if (event.key.length !== 1) return; // arrows and the like have names
   const character = event.key.toLowerCase();
-  if (character === "f") toggleFullScreen();
-  else if (/^[1-9]$/.test(character)) send("style", Number(character) - 1);
-  else {
-    const key = keys.find((one) => one.keys.includes(character));
-    if (!key) return;
-    send(key.name, key.value, key.step);
-  }
+  const key = keys.find((one) => one.keys.includes(character));
+  const isStyle = /^[1-9]$/.test(character);
+  if (character !== "f" && !isStyle && !key) return;
   event.preventDefault();
+  // Of held keys, steps go on; the rest is wanted once.
+  if (event.repeat && !key?.step) return;
+  if (character === "f") toggleFullScreen();
+  else if (isStyle) send("style", Number(character) - 1);
+  else send(key.name, key.value, key.step);
 });
 
 // Any picture as the style: it is made small here, since the program looks at it small.
@@ -190,14 +194,15 @@ function say(text, duration) {
 
 async function poll() {
   try {
-    const answer = await fetch("state");
+    const answer = await fetch("state", { signal: AbortSignal.timeout(PATIENCE_MS) });
     if (!answer.ok) throw new Error(await answer.text());
     const state = await answer.json();
-    show(state);
     if (isLost) {
       isLost = false;
+      say("", 0);
       expectStream();
     }
+    show(state);
     watchStream(state.pictures);
   } catch (error) {
     isLost = true;
