@@ -165,6 +165,31 @@ def test_mistakes_are_one_line(run, tmp_path):
     assert_one_line(run("--networks", tmp_path / "x", "--vgg", tmp_path / "no.pth"), "no.pth")
 
 
+def test_what_would_be_found_late_is_found_before_anything_is_computed(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "edge_style.photo.transfer.transfer_light", lambda *_, **__: pytest.fail("computed")
+    )
+    # Not even the networks are looked for, which takes minutes where they have to be built.
+    monkeypatch.setattr("edge_style_tools.cli_photo._built", lambda *_: pytest.fail("built"))
+    assert_one_line(run("--provider", "toaster"), "no provider is called 'toaster'")
+    (tmp_path / "folder.cube").mkdir()
+    assert_one_line(run("--table", tmp_path / "folder.cube"), "is a folder")
+    assert_one_line(run("--table", tmp_path / f"{'x' * 247}.cube"), "cannot write")
+    assert_one_line(run("--table", tmp_path / "nowhere" / "look.cube"), "does not exist")
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    assert_one_line(run("--smooth", "exact"), "edge-style[photo]")
+    assert not list(tmp_path.rglob(".*"))
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("smooth", ["fast", "exact", "none"])
+@pytest.mark.parametrize("size", [(16, 400), (300, 17), (20, 2000)])
+def test_narrow_photos_are_not_scaled_away(networks, smooth, size):
+    options = PhotoOptions(smooth=smooth, long_side_px=64)
+    made = transfer_light(picture(*size, 5), picture(31, 47, 6), PhotoNetworks(networks), options)
+    assert made.shape == (size[1], size[0], 3)
+
+
 def test_a_run_needs_no_torch(run, tmp_path, networks):
     run()  # writes the pictures
     code = (

@@ -86,9 +86,11 @@ def photo(
     """
     from edge_style.images import ensure_writable, read_image, write_image
     from edge_style.photo.masks import read_masks
+    from edge_style.photo.matting import require_scipy
     from edge_style.photo.networks import PhotoNetworks
-    from edge_style.photo.table import fit_nodes, write_cube
+    from edge_style.photo.table import ensure_cube_writable, fit_nodes, write_cube
     from edge_style.photo.transfer import PhotoOptions, ensure_many_colours, transfer_light
+    from edge_style.providers import candidates
 
     options = PhotoOptions(
         smooth=smooth,  # type: ignore[arg-type] # PhotoOptions checks what users typed
@@ -99,7 +101,10 @@ def photo(
     )
     ensure_writable(output)
     if table is not None:
-        _ensure_table(table)
+        ensure_cube_writable(table)
+    candidates(provider)
+    if options.smooth == "exact":
+        require_scipy()
     picture, reference = read_image(photo_file), read_image(reference_file)
     ensure_many_colours(reference, reference_file)
     if (photo_mask is None) != (reference_mask is None):
@@ -128,15 +133,6 @@ def photo(
                 "seconds": {name: round(value, 3) for name, value in stages.seconds.items()},
             }
         )
-
-
-def _ensure_table(table: Path) -> None:
-    from edge_style.images import ensure_folder
-    from edge_style.photo.table import CUBE_SUFFIX
-
-    if table.suffix.lower() != CUBE_SUFFIX:
-        raise UsageError(f"--table writes a name that ends in {CUBE_SUFFIX}, not '{table}'")
-    ensure_folder(table.absolute().parent)
 
 
 def _built(folder: Path | None, vgg: Path | None) -> Path:

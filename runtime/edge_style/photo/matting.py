@@ -100,6 +100,19 @@ def smooth_exact(
     return smoothed
 
 
+def require_scipy() -> None:
+    """Check that the exact smoothing can be done. Raises MissingExtraError."""
+    _scipy()
+
+
+def _scipy() -> tuple[Any, Any]:
+    try:
+        from scipy.sparse import dia_array, linalg  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError("--smooth exact", "scipy", "photo") from error
+    return dia_array, linalg
+
+
 class _Steps:
     """Turns the number of steps into a share that grows to 1, however many there will be."""
 
@@ -117,29 +130,25 @@ class _Steps:
 
 def _system(photo: Rgb, alpha: float, epsilon: float) -> tuple[Any, "dia_array", Plane]:
     """SciPy's solvers, D - alpha W, and D as [H * W]."""
-    try:
-        from scipy.sparse import dia_array, linalg  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise MissingExtraError("--smooth exact", "scipy", "photo") from error
+    dia_array, linalg = _scipy()
     height, width = photo.shape[:2]
     bands = affinities(photo, epsilon)
     pixels = height * width
     degree = sum(_both_ways(band, dy, dx) for (dy, dx), band in bands.items())
     weights = np.asarray(degree).ravel()
-    diagonals, offsets = [], []
+    diagonals: dict[int, Plane] = {}
     for (dy, dx), band in bands.items():
         offset = dy * width + dx
         values = -alpha * band.ravel()
-        if offset == 0:
-            diagonals.append(weights + values)
-            offsets.append(0)
-            continue
+        # Where rows have 4 pixels or fewer, two ways may share an offset: no pixel has both.
+        diagonals[-offset] = values + diagonals.get(-offset, 0)
+    for offset in [-lower for lower in diagonals if lower < 0]:
         # SciPy keeps an upper diagonal under its column, a lower one too: entry (i, j) at [j].
-        upper = np.zeros(pixels)
-        upper[offset:] = values[: pixels - offset]
-        diagonals += [upper, values]
-        offsets += [offset, -offset]
-    return linalg, dia_array((np.array(diagonals), offsets), shape=(pixels, pixels)), weights
+        diagonals[offset] = np.zeros(pixels)
+        diagonals[offset][offset:] = diagonals[-offset][: pixels - offset]
+    diagonals[0] += weights
+    system = dia_array((np.array([*diagonals.values()]), [*diagonals]), shape=(pixels, pixels))
+    return linalg, system, weights
 
 
 def _both_ways(band: Plane, dy: int, dx: int) -> Plane:

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_style.errors import ImageError, ImageNotFoundError
-from edge_style.images import Rgb
+from edge_style.errors import ImageError, ImageNotFoundError, UsageError
+from edge_style.images import Rgb, ensure_folder
 
 Nodes = npt.NDArray[np.float32]
 
@@ -121,6 +121,30 @@ class ColourTable:
         return np.asarray(shown, np.uint8)
 
 
+def ensure_cube_writable(path: Path) -> None:
+    """Check, before the work is done, that `write_cube` can write to `path`.
+
+    Raises:
+        UsageError: the name is no table's.
+        ImageError: there is no such folder, or it cannot be written to.
+    """
+    if path.suffix.lower() != CUBE_SUFFIX:
+        raise UsageError(f"--table writes a name that ends in {CUBE_SUFFIX}, not '{path}'")
+    if path.is_dir():
+        raise ImageError(f"'{path}' is a folder, expected the name of a table to write")
+    ensure_folder(path.absolute().parent)
+    partial = _partial(path)
+    try:
+        partial.touch()  # permissions alone do not tell: disks may be read-only, names too long
+        partial.unlink()
+    except OSError as error:
+        raise ImageError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
 def write_cube(path: Path, nodes: Nodes, title: str) -> None:
     """Write nodes as a .cube file (Adobe's "Cube LUT Specification" 1.0).
 
@@ -131,7 +155,7 @@ def write_cube(path: Path, nodes: Nodes, title: str) -> None:
     # Red changes fastest.
     for red, green, blue in nodes.transpose(2, 1, 0, 3).reshape(-1, 3) / 255:
         lines.append(f"{red:.6f} {green:.6f} {blue:.6f}")
-    partial = path.with_name(f".{path.name}.part")
+    partial = _partial(path)
     try:
         partial.write_text("\n".join(lines) + "\n", "ascii", errors="replace")
         partial.replace(path)

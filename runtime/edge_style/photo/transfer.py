@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge_style.contract import MIN_SIDE_PX
 from edge_style.errors import UsageError
 from edge_style.images import Rgb, ensure_min_side, resize_long_side
 from edge_style.photo.affine import IDENTITY, LocalAffine, fit_local_affine, smooth_fast
@@ -57,8 +58,9 @@ class PhotoOptions:
         transform: which linear map of the features.
         strength: 0 leaves the photo, 1 changes it fully.
         levels: of the encoder that are changed, from the finest on; 4 are all.
-        long_side_px: of what the networks see; larger photos are scaled down for them, and the
-            result is carried to their full size by the smoothing.
+        long_side_px: of what the networks see; larger photos are scaled down for them, though to
+            no shorter side than a picture has, and the result is carried to their full size by
+            the smoothing.
         colours_first: the networks see the photo in the reference's colours, and only what they
             add is smoothed; else, as in the paper, they see the photo itself.
     """
@@ -241,11 +243,10 @@ def _finished(
 
 
 def _at_most(picture: Rgb, long_side_px: int) -> Rgb:
-    return (
-        picture
-        if max(picture.shape[:2]) <= long_side_px
-        else resize_long_side(picture, long_side_px)
-    )
+    short, long = sorted(picture.shape[:2])
+    # A narrow picture would have nothing left across.
+    long_side_px = max(long_side_px, -(-MIN_SIDE_PX * long // short))
+    return picture if long <= long_side_px else resize_long_side(picture, long_side_px)
 
 
 def _fitted(labels: Labels | None, picture: Rgb) -> Labels | None:

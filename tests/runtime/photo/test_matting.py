@@ -122,6 +122,20 @@ def test_sizes_must_match():
         smooth_exact(small_photo(20, 20), small_photo(20, 21))
 
 
+@pytest.mark.parametrize("size_px", [(3, 40), (4, 40), (40, 3), (3, 3), (4, 4)])
+def test_narrow_pictures_are_solved_too(size_px):
+    photo = small_photo(*size_px)
+    picture = np.random.default_rng(2).integers(0, 256, photo.shape).astype(np.uint8)
+    fidelity = 1e-2
+    weights = dense_affinities(photo, EPSILON)
+    degree, alpha = np.diag(weights.sum(axis=1)), 1 / (1 + fidelity)
+    wanted = np.linalg.solve(
+        degree - alpha * weights, (1 - alpha) * degree @ picture.reshape(-1, 3).astype(float)
+    )
+    found = smooth_exact(photo, picture, fidelity=fidelity, epsilon=EPSILON)
+    np.testing.assert_allclose(found.reshape(-1, 3), wanted, atol=0.5)
+
+
 def test_without_scipy_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.sparse", None)
     with pytest.raises(MissingExtraError, match=r"edge-style\[photo\]"):
