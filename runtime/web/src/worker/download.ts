@@ -22,10 +22,13 @@ export async function download(
   signal: AbortSignal | null = null,
 ): Promise<ArrayBuffer> {
   let response;
+  const lost = (): never => {
+    throw new DownloadError(`${fileName(url)} cannot be fetched: is the connection gone?`);
+  };
   try {
     response = await fetch(url, { signal });
   } catch {
-    throw new DownloadError(`${fileName(url)} cannot be fetched: is the connection gone?`);
+    return lost();
   }
   if (!response.ok || !response.body) {
     throw new DownloadError(
@@ -36,7 +39,8 @@ export async function download(
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let received = 0;
   const reader = response.body.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+  const next = (): ReturnType<typeof reader.read> => reader.read().catch(lost);
+  for (let part = await next(); !part.done; part = await next()) {
     parts.push(part.value);
     received += part.value.length;
     if (total > 0) onProgress(Math.min(1, received / total));
