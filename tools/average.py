@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edge_style.errors import EdgeStyleError, UsageError
+from edge_style.errors import UsageError
+from edge_style_tools.script import run_script
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_style_training.networks import complete_settings
 
@@ -56,26 +57,21 @@ def _mean(weights: Sequence[Tensor], like: Tensor) -> Tensor:
     return torch.stack([weight.float() for weight in weights]).mean(dim=0).to(like.dtype)
 
 
-def main() -> int:
-    """Read the command line; status 2 after a mistake."""
+def main() -> None:
+    """Read the command line, write the mean."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    try:
-        mean = average([load_checkpoint(path) for path in options.checkpoints])
-        save_checkpoint(mean, options.output)
-    except EdgeStyleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    mean = average([load_checkpoint(path) for path in options.checkpoints])
+    save_checkpoint(mean, options.output)
     if mean.architecture == "any":
         print(
             f"{options.output}: codes are as guessed, train-any --from {options.output} "
             "--only-feedback learns how they are off",
             file=sys.stderr,
         )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -14,7 +14,6 @@ and photos off the sheet: a row a style, ours on the left, the peer's on the rig
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +25,10 @@ import numpy as np
 import torch
 
 from edge_style.any_style import AnyStylizer, StyleEncoder
-from edge_style.errors import EdgeStyleError, UsageError
+from edge_style.errors import UsageError
 from edge_style.images import Rgb, read_image, resize_short_side, resize_to_cover, write_image
 from edge_style.stylizer import Stylizer
+from edge_style_tools.script import run_script
 from edge_style_tools.subjects import Subject, open_subject
 from edge_style_training.contact_sheet import contact_sheet
 from edge_style_training.data import find_photos, to_tensor
@@ -211,7 +211,7 @@ def write_results(path: Path, styles: Sequence[Path], painted: Pictures, peer: P
     write_image(path, contact_sheet(fitted, columns, labels, cell_px=152))
 
 
-def main() -> int:
+def main() -> None:
     """Read the command line; status 2 after a mistake."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="name or file of the transformer")
@@ -223,13 +223,8 @@ def main() -> int:
     parser.add_argument("--single", action="append", default=[], metavar="PICTURE=MODEL")
     parser.add_argument("--sheet", type=Path, help="contact sheet to write")
     parser.add_argument("--results-only", action="store_true", help="no photos, no styles on it")
-    try:
-        print(json.dumps(run(parser.parse_args()), indent=1))
-    except EdgeStyleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    print(json.dumps(run(parser.parse_args()), indent=1))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -25,6 +25,7 @@ from edge_style.catalog import is_encoder
 from edge_style.images import parse_size
 from edge_style.providers import package_versions
 from edge_style.stylizer import Stylizer
+from edge_style_tools.script import run_script
 
 # Two that are so near are equally good, as far as a measurement can tell.
 _NOISE_SHARE = 0.05
@@ -86,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

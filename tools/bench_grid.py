@@ -16,6 +16,7 @@ from edge_style.catalog import is_encoder
 from edge_style.images import read_image
 from edge_style.stylizer import Stylizer
 from edge_style_tools.grid import grid_ratios
+from edge_style_tools.script import run_script
 from edge_style_training.data import find_photos
 
 PERIODS_PX = (8, 4)
@@ -49,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

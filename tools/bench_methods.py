@@ -11,17 +11,16 @@ single passes after a warm-up, and their ratio. Run it on an idle machine.
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edge_style.errors import EdgeStyleError
 from edge_style.images import Rgb, read_image, resize_long_side, write_image
 from edge_style.stylizer import Stylizer
 from edge_style_tools.export import ExportSettings, export_network
+from edge_style_tools.script import run_script
 from edge_style_tools.sources import read_source
 from edge_style_training.contact_sheet import contact_sheet
 from edge_style_training.paint import PaintConfig, paint
@@ -77,7 +76,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {"size": size, "optimization": optimization, "networks": networks}
 
 
-def main() -> int:
+def main() -> None:
     """Read the command line; status 2 after a mistake."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photo", type=Path)
@@ -88,13 +87,8 @@ def main() -> int:
     parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--size", type=int, default=512, help="longer side, pixels")
     parser.add_argument("--output", type=Path, required=True)
-    try:
-        print(json.dumps(run(parser.parse_args())))
-    except EdgeStyleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    print(json.dumps(run(parser.parse_args())))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -19,8 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from edge_style.contract import ModelSpec
+from edge_style.errors import EdgeStyleError, UsageError
+from edge_style.images import read_image
 from edge_style.onnx_file import summarize
+from edge_style_tools.script import run_script
 from edge_style_training.checkpoint import load_checkpoint
+from edge_style_training.config import TrainingConfig
+from edge_style_training.data import find_photos
+from edge_style_training.vgg import load_loss_network
 
 SIZE = "640x480"
 PRECISIONS = ("int8", "fp32")
@@ -108,11 +114,13 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=list(CANDIDATES), help="repeatable")
     parser.add_argument("--no-timing", action="store_true", help="losses only")
     options = parser.parse_args()
-    options.output.mkdir(parents=True, exist_ok=True)
+    _check(options)
     names = options.only or list(CANDIDATES)
     for name in names:
         train(name, options)
     trained = [name for name in names if (options.output / f"{name}.pth").is_file()]
+    if not trained:
+        raise EdgeStyleError("no candidate came to an end, see above")
     for name in trained:
         for precision in PRECISIONS:
             export(options.output / f"{name}.pth", precision, options.content)
@@ -120,6 +128,17 @@ def main() -> None:
     print(table(trained, options.output, times_ms))
     for name in sorted(set(names) - set(trained)):
         print(f"\n`{name}` ({CANDIDATES[name].what}) did not come to an end, see above.")
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Find mistakes once, before each candidate stumbles over them."""
+    read_image(options.painting)
+    find_photos(options.content)
+    load_loss_network(options.vgg, TrainingConfig().objective.layers)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder '{options.output}': {error.strerror}") from error
 
 
 def train(name: str, options: argparse.Namespace) -> None:
@@ -175,7 +194,9 @@ def time(names: Sequence[str], folder: Path) -> dict[str, float]:
 
 def run(*arguments: str, check: bool = True) -> None:
     """One command of edge-style."""
-    subprocess.run([sys.executable, "-m", "edge_style", *arguments], check=check)
+    done = subprocess.run([sys.executable, "-m", "edge_style", *arguments], check=False)
+    if check and done.returncode != 0:
+        raise EdgeStyleError(f"'edge-style {arguments[0]}' failed, see above")
 
 
 def table(names: Sequence[str], folder: Path, times_ms: Mapping[str, float]) -> str:
@@ -207,4 +228,4 @@ def _time(times_ms: Mapping[str, float], stem: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

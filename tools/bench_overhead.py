@@ -23,6 +23,7 @@ from edge_style.pipeline import PipelineOptions, run_pipeline
 from edge_style.sinks import open_sink
 from edge_style.sources import open_source
 from edge_style.stylizer import Stylizer
+from edge_style_tools.script import run_script
 
 
 class Watched:
@@ -96,4 +97,4 @@ def _profile_threads(profiles: list[cProfile.Profile]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

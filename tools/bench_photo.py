@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from edge_style.errors import EdgeStyleError, SourceError
+from edge_style.errors import SourceError
 from edge_style.images import Rgb, parse_size, read_image, resize, resize_long_side, write_image
 from edge_style.photo.look import Look, LookChoice
 from edge_style.photo.networks import Features, PhotoNetworks, default_folder
@@ -31,6 +31,7 @@ from edge_style_tools.photo_scores import (
     match_histogram,
     match_mean_and_deviation,
 )
+from edge_style_tools.script import run_script
 from edge_style_training.contact_sheet import contact_sheet
 from edge_style_training.data import to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss
@@ -111,10 +112,11 @@ def style_distance(network: LossNetwork, reference: Rgb) -> Callable[[Rgb], floa
 
 def score(options: argparse.Namespace, networks: PhotoNetworks) -> dict[str, object]:
     """Structure and style of every method on every pair; also writes the sheet."""
+    pairs = find_pairs(options.pairs)
     network = load_loss_network(options.vgg, Objective().layers)
     results: dict[str, dict[str, list[float]]] = {}
     rows, labels = [], []
-    for photo_path, reference_path in find_pairs(options.pairs):
+    for photo_path, reference_path in pairs:
         photo, reference = (
             _at_most(read_image(path), options.size) for path in (photo_path, reference_path)
         )
@@ -210,11 +212,8 @@ def _at_most(picture: Rgb, side_px: int | None) -> Rgb:
 
 def main() -> None:
     options = _parse()
-    try:
-        networks = PhotoNetworks(options.networks)
-        found = (measure if options.seconds else score)(options, networks)
-    except EdgeStyleError as error:
-        sys.exit(f"error: {error}")
+    networks = PhotoNetworks(options.networks)
+    found = (measure if options.seconds else score)(options, networks)
     print(json.dumps(found, indent=1))
 
 
@@ -235,4 +234,4 @@ def _parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -24,6 +24,7 @@ from edge_style.images import write_image
 from edge_style.live import Show, ShowOptions
 from edge_style.pipeline import PipelineOptions
 from edge_style.sinks import Sink, StyledFrame
+from edge_style_tools.script import run_script
 
 WINDOW_S = 1.0
 COLOURS = {"with": (30, 80, 160), "without": (190, 90, 30)}
@@ -187,4 +188,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

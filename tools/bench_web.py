@@ -11,7 +11,6 @@ import argparse
 import json
 import shutil
 import statistics
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -23,12 +22,13 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from edge_style.errors import EdgeStyleError, UsageError
+from edge_style.errors import UsageError
 from edge_style.images import parse_size
 from edge_style.sinks.av_writer import AvWriter
 from edge_style.sinks.base import StreamInfo
 from edge_style.sources.pan import PanSource
 from edge_style.web import WebServer, assemble, choose_models
+from edge_style_tools.script import run_script
 
 WARM_UP_FRAMES = 6
 CLIP_SIZE_PX = (640, 480)
@@ -67,11 +67,7 @@ def main() -> None:
     parser.add_argument("--chromium", default=shutil.which("chromium"), help="the browser")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    try:
-        results = list(measure(options))
-    except EdgeStyleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    results = list(measure(options))
     if options.json:
         print(json.dumps({"results": results}))
     else:
@@ -186,4 +182,4 @@ def show(results: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

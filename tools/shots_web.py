@@ -7,13 +7,12 @@ It needs what `bench_web.py` needs. Each picture is written as `web-DEVICE-SCHEM
 
 import argparse
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench_web import browser, served
-from edge_style.errors import EdgeStyleError
+from edge_style_tools.script import run_script
 
 LARGEST_BYTES = 120_000
 QUALITIES = (85, 75, 65, 55, 45)
@@ -51,17 +50,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(), help="folder to write to")
     parser.add_argument("--chromium", default=shutil.which("chromium"), help="the browser")
     options = parser.parse_args()
-    try:
-        with served(options.models) as (url, _), browser(options.chromium) as started:
-            options.output.mkdir(parents=True, exist_ok=True)
-            for device in DEVICES:
-                for scheme in SCHEMES:
-                    path = options.output / f"web-{device.name}-{scheme}.jpg"
-                    path.write_bytes(shoot(started, url, device, scheme))
-                    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
-    except EdgeStyleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    with served(options.models) as (url, _), browser(options.chromium) as started:
+        options.output.mkdir(parents=True, exist_ok=True)
+        for device in DEVICES:
+            for scheme in SCHEMES:
+                path = options.output / f"web-{device.name}-{scheme}.jpg"
+                path.write_bytes(shoot(started, url, device, scheme))
+                print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 def shoot(started: Any, url: str, device: Device, scheme: str) -> bytes:
@@ -93,4 +88,4 @@ def shoot(started: Any, url: str, device: Device, scheme: str) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -30,6 +30,7 @@ from edge_style.images import write_image
 from edge_style.live import Show, ShowOptions
 from edge_style.pipeline import PipelineOptions
 from edge_style.sinks import Sink, StyledFrame
+from edge_style_tools.script import run_script
 
 SAMPLE_S = 5.0
 SWITCH_S = 1.0
@@ -229,4 +230,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -35,7 +35,8 @@ def main() -> None:
     try:
         _train(options)
     except EdgeStyleError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -19,6 +19,8 @@ from edge_style.bench.result import summarize_track
 from edge_style.bench.rounds import Effort, Track, run_process
 from edge_style.images import write_image
 from edge_style.machine import describe
+from edge_style.photo.networks import file_names
+from edge_style_tools.script import run_script as run_to_its_end
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "tools"
@@ -33,6 +35,63 @@ def run_script(name: str, *arguments: object) -> str:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture
+def few_files(tmp_path: Path) -> Path:
+    """A folder with one photo, in `photos`, and what looks like networks of `photo`."""
+    (tmp_path / "photos").mkdir()
+    write_image(tmp_path / "photos" / "a.png", np.full((40, 40, 3), 90, np.uint8))
+    (tmp_path / "networks").mkdir()
+    for name in file_names():
+        (tmp_path / "networks" / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("bench_grid.py nobody --content photos", "no model 'nobody'"),
+        ("bench_agreement.py nobody", "no model 'nobody'"),
+        ("bench_agreement.py networks/decode1.onnx --size 64x48", "decode1.onnx"),
+        ("bench_auto.py nobody", "no model 'nobody'"),
+        ("bench_auto.py nobody --size 12", "WIDTHxHEIGHT"),
+        ("bench_overhead.py nobody", "no model 'nobody'"),
+        ("bench_rate.py --model nobody", "no model 'nobody'"),
+        ("soak.py --model nobody", "no model 'nobody'"),
+        ("bench_networks.py no.png --content photos --vgg no.pth --output out", "no.png"),
+        ("bench_networks.py photos/a.png --content photos --vgg no.pth --output out", "no.pth"),
+        ("bench_photo.py nowhere --networks nowhere", "'nowhere' does not hold the networks"),
+        ("bench_photo.py photos --networks networks", "holds no inN.png"),
+        ("bench_web.py nobody", "no model 'nobody'"),
+        ("average.py no.pth --output out", "no.pth"),
+        ("../training/train_photo_decoder.py --content photos --output no/out", "does not exist"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(few_files: Path, command: str, words: str) -> None:
+    before = sorted(few_files.rglob("*"))
+    name, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, str(TOOLS / name), *arguments],
+        cwd=few_files, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert words in line
+    assert done.stdout == ""
+    assert sorted(few_files.rglob("*")) == before
+
+
+def test_a_bug_in_a_script_keeps_its_traceback() -> None:
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        run_to_its_end(fail)
+    with pytest.raises(SystemExit) as exit_:
+        run_to_its_end(lambda: 1)
+    assert exit_.value.code == 1
 
 
 def test_the_plain_loop_prints_a_median():
