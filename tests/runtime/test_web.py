@@ -190,9 +190,10 @@ def test_a_viewer_that_reads_a_byte_a_second_slows_nobody() -> None:
             if time.monotonic() - start_s > 1:
                 slow.recv(1)
         seconds = time.monotonic() - start_s
-        assert 20 / seconds > 5, "the other viewer goes on"
-        assert (show.frames - first) / seconds > 10, "and so does the show"
-        assert show.longest_write_s < 0.2
+        # Whoever waited for the slow one would do so for 15 seconds; other work may take one.
+        assert 20 / seconds > 2, "the other viewer goes on"
+        assert (show.frames - first) / seconds > 4, "and so does the show"
+        assert show.longest_write_s < 1
         quick.close()
         end_s = time.monotonic()
     # Closing the show does not wait for it either.
@@ -205,7 +206,8 @@ def test_a_slow_viewer_gets_new_pictures_not_a_growing_queue() -> None:
         viewer = Viewer(show, buffer_bytes=1 << 16)
         behind = 0
         for _ in range(8):
-            time.sleep(0.25)
+            before = show.frames
+            wait_for(lambda before=before: show.frames >= before + 12)
             shown = round(float(viewer.picture()[0, :8].mean()))
             behind = (show.frames - shown) % 256
         # In a queue it would be 8 frames on, and all the others behind. JPEG adds a level or two.
@@ -504,8 +506,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def test_the_page_shows_the_stream_and_has_the_controls(browser: Browser, tmp_path: Path) -> None:
     with Show(WebSink("http://127.0.0.1:0"), fps=20, size_px=(320, 240)) as show:
         browser.do("/url", url=f"http://127.0.0.1:{show.port}/")
-        wait_for(lambda: browser.run("return document.getElementById('picture').naturalWidth"))
-        assert browser.run("return document.getElementById('picture').naturalWidth") == 320
+        width = "return document.getElementById('picture').naturalWidth"
+        wait_for(lambda: browser.run(width) == 320)
         wait_for(
             lambda: "fps" in browser.run("return document.getElementById('figures').innerText")
         )
@@ -559,6 +561,8 @@ def first_pixels_change(browser: Browser) -> bool:
         "c.width = 320; c.height = 240; const g = c.getContext('2d'); g.drawImage(i, 0, 0);"
         "return Array.from(g.getImageData(0, 0, 40, 20).data).join()"
     )
+    # A stream that was just opened anew has none.
+    wait_for(lambda: browser.run("return document.getElementById('picture').naturalWidth"))
     first = browser.run(script)
     wait_for(lambda: browser.run(script) != first)
     return True
@@ -604,7 +608,8 @@ class Proxy:
                 self._sockets += [browser, show]
                 self._fresh.add(browser)
                 for pump in (self._requests, self._answers):
-                    threading.Thread(target=pump, args=(browser, show), daemon=True).start()
+                    ends = (browser, show)
+                    threading.Thread(target=pump, args=ends, name="proxy", daemon=True).start()
 
     def _requests(self, browser: socket.socket, show: socket.socket) -> None:
         with suppress(OSError):
