@@ -376,7 +376,7 @@ def test_lengstrom_network_has_the_published_size() -> None:
         ("quantized", lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8)),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*quantized", "ignore:.*Sparse")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_weights_that_no_network_can_take_are_refused(
     tiny: Any,
     examples_state: State,
