@@ -3,7 +3,7 @@
 import copy
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from edge_style.any_style import AnyStylizer, StyleEncoder
 from edge_style.contract import MAX_IR_VERSION, MAX_OPSET, ModelSpec
 from edge_style.images import write_image
 from edge_style.stylizer import Stylizer
-from edge_style_tools import any_export
+from edge_style_tools import any_export, style_codes
 from edge_style_tools.photos import made_photo
 from edge_style_tools.style_codes import bold_pictures, code_of, pictures_to_try
 from edge_style_training.checkpoint import Checkpoint, save_checkpoint
@@ -72,6 +72,16 @@ def save(network: AnyStyleNet, path: Path) -> Path:
     made = Checkpoint("any", network.state_dict(), settings, name="any", training={"seed": 3})
     save_checkpoint(made, path)
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_pictures() -> Iterator[None]:
+    """Every third picture calibrates and is compared: all of them take minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (any_export, style_codes):
+            patch.setattr(module, "pictures_to_try", lambda: pictures_to_try()[::3])
+        patch.setattr(any_export, "bold_pictures", lambda *sizes: bold_pictures(*sizes)[::3])
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,8 @@ Dead leaves (Lee, Mumford and Huang 2001, "Occlusion models for natural images")
 sizes that hide one another have the statistics of photos, edges and flat areas at every scale.
 """
 
+from functools import cache
+
 import cv2
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ def reference_picture() -> Tensor:
     return torch.from_numpy(picture).permute(2, 0, 1).unsqueeze(0).contiguous()
 
 
+@cache
 def _dead_leaves(side_px: int, seed: int) -> NDArray[np.uint8]:
     """Shaded discs and boards over a ground in light, painted at twice the size."""
     draw = np.random.default_rng(seed)
