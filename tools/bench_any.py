@@ -212,7 +212,7 @@ def write_results(path: Path, styles: Sequence[Path], painted: Pictures, peer: P
 
 
 def main() -> None:
-    """Read the command line; status 2 after a mistake."""
+    """Read the command line, print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="name or file of the transformer")
     parser.add_argument("--content", type=Path, required=True, help="folder of photos")
