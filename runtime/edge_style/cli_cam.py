@@ -70,6 +70,15 @@ def cam(
     ] = None,
     style: StyleOption = None,
     blend: BlendOption = None,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            "--every",
+            min=1,
+            help="Go to the next style every so many seconds. Those of one network fade into each "
+            "other.",
+        ),
+    ] = None,
     strength: StrengthOption = 1.0,
     keep_colours: ColoursOption = False,
     look: LookOption = None,
@@ -168,6 +177,7 @@ def cam(
         snapshots=snapshots,
         style=style,
         partner=partner,
+        every_s=every,
         target_fps=fps,
         look=look,
         stabilize=stabilize,

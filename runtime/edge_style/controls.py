@@ -56,12 +56,16 @@ class Command:
             `blend` a share, 0..1; for switches 0 or 1, or None to turn them round.
         is_step: the value is to be added to what there is.
         picture: for `adopt`, uint8 [H, W, 3], RGB, the picture to paint like; None for the frame.
+        share: for `partner`, of the blend, 0..1; None for the one there is, or half.
+        is_quiet: nothing is said of it.
     """
 
     name: CommandName
     value: float | None = None
     is_step: bool = False
     picture: Any = field(default=None, compare=False, repr=False)
+    share: float | None = None
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,7 @@ def obey(controls: Controls, command: Command, styles: Sequence[Style]) -> Contr
         choose = _adopt if name == "adopt" else _choose
         return choose(controls, command, styles)
     if name == "partner":
-        return _choose_partner(controls, value, styles)
+        return _choose_partner(controls, value, styles, command.share)
     if name in _SHARES and value is not None:
         if name == "blend" and controls.partner is None:
             controls = _choose_partner(controls, None, styles)
@@ -190,7 +194,7 @@ def _choose(controls: Controls, command: Command, styles: Sequence[Style]) -> Co
     if not 0 <= chosen < len(styles):
         return controls
     partner = controls.partner
-    if partner is not None and not _can_blend(styles, chosen, partner):
+    if partner is not None and not can_blend(styles, chosen, partner):
         return replace(controls, style=chosen, partner=None, blend=0.0)
     return replace(controls, style=chosen)
 
@@ -206,7 +210,9 @@ def _adopt(controls: Controls, command: Command, styles: Sequence[Style]) -> Con
     return replace(chosen, adopted=controls.adopted + 1, adopted_picture=command.picture)
 
 
-def _choose_partner(controls: Controls, value: float | None, styles: Sequence[Style]) -> Controls:
+def _choose_partner(
+    controls: Controls, value: float | None, styles: Sequence[Style], share: float | None = None
+) -> Controls:
     """The partner that was asked for, or the next one; a new pair begins half and half."""
     if value is None:
         start = controls.style if controls.partner is None else controls.partner
@@ -214,12 +220,13 @@ def _choose_partner(controls: Controls, value: float | None, styles: Sequence[St
     else:
         order = [int(value)] if 0 <= value < len(styles) else []
     for number in order:
-        if _can_blend(styles, controls.style, number):
-            return replace(controls, partner=number, blend=controls.blend or 0.5)
+        if can_blend(styles, controls.style, number):
+            blend = (controls.blend or 0.5) if share is None else min(1.0, max(0.0, share))
+            return replace(controls, partner=number, blend=blend)
     return controls
 
 
-def _can_blend(styles: Sequence[Style], one: int, other: int) -> bool:
+def can_blend(styles: Sequence[Style], one: int, other: int) -> bool:
     """Styles blend inside one network; two networks would take twice the time."""
     return one != other and styles[one].network == styles[other].network
 
@@ -248,6 +255,8 @@ def title_of(controls: Controls, styles: Sequence[Style]) -> str:
 
 def notice_of(command: Command, controls: Controls, styles: Sequence[Style]) -> str:
     """What to say after a command was obeyed; empty where the picture says it all."""
+    if command.is_quiet:
+        return ""
     if command.name in ("next", "previous", "style"):
         return title_of(controls, styles)
     if command.name == "adopt":

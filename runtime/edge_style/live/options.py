@@ -21,6 +21,7 @@ class ShowOptions:
         snapshots: folder for the snapshots and recordings that are asked for while it runs.
         style: name of the style to begin with, the first if None.
         partner: name of the style that is blended in.
+        every_s: go to the next style every so many seconds, None for never.
         look: a reference whose light all pictures get, or a .cube table; None for none.
         stabilize: take flicker out of the pictures.
         reconnect: open a camera or stream again when it breaks down.
@@ -38,6 +39,7 @@ class ShowOptions:
     snapshots: Path = field(default_factory=Path)
     style: str | None = None
     partner: str | None = None
+    every_s: float | None = None
     target_fps: float | None = None
     look: Path | None = None
     stabilize: bool = False

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 
 from edge_style.batch import BatchSize
-from edge_style.controls import Command, Controls, find_style, obey
+from edge_style.controls import Command, Controls, Style, find_style, obey
 from edge_style.errors import SourceError, UsageError
 from edge_style.live.job import job_of
 from edge_style.live.networks import Networks
@@ -17,7 +17,7 @@ from edge_style.live.options import ShowOptions
 from edge_style.live.report import report_of, summary_line
 from edge_style.pipeline import Result, StagedStylizer, Steadier, list_styles, run_pipeline
 from edge_style.shutdown import Interrupts
-from edge_style.sinks import ConversionSink, KeeperSink, Sink, StreamInfo, open_sink
+from edge_style.sinks import ConversionSink, KeeperSink, Sink, StreamInfo, TurnsSink, open_sink
 from edge_style.sources import Image, Source, open_source
 
 _STATED_SHARE = 0.8  # of the frame rate that a camera states; less than that is worth a word
@@ -88,6 +88,7 @@ class Show:
                 sinks = self._make_sinks(source)
                 self._networks.load(source)
             networks = self._networks.staged
+            self._check_turns(list_styles(networks))
             try:
                 with ExitStack() as stack:
                     for sink in sinks:
@@ -147,6 +148,8 @@ class Show:
             # Services run in folders that cannot be written to, and save nothing.
             is_needed = folder != Path() or controls.is_recording
             sinks.append(KeeperSink(folder, stream, is_needed=is_needed))
+        if self._options.every_s is not None:
+            sinks.append(TurnsSink(self._options.every_s))
         return [*sinks, *self._more_sinks]
 
     def _go_on(self, source: Source, sinks: Sequence[Sink]) -> None:
@@ -181,6 +184,13 @@ class Show:
                 )
             controls = replace(wanted, blend=controls.blend)
         return controls
+
+    def _check_turns(self, styles: Sequence[Style]) -> None:
+        if self._options.every_s is not None and sum(not style.adopts for style in styles) < 2:
+            raise UsageError(
+                "--every changes styles, and there is one only: name several, --model starry,wave, "
+                "or a network that knows several"
+            )
 
     def _note_arrivals(self, source: Source) -> None:
         meter = self._result.meter

@@ -16,6 +16,7 @@ from edge_style.sinks.base import Image, NullSink, Sink, StreamInfo, StyledFrame
 from edge_style.sinks.conversion import ConversionSink
 from edge_style.sinks.keeper import KeeperSink
 from edge_style.sinks.pictures import PicturesSink
+from edge_style.sinks.turns import TurnsSink
 from edge_style.sinks.video import VIDEO_SUFFIXES, VideoSink
 from edge_style.sinks.virtual import VirtualSink
 from edge_style.sinks.window import WindowSink
@@ -29,6 +30,7 @@ __all__ = [
     "Sink",
     "StreamInfo",
     "StyledFrame",
+    "TurnsSink",
     "open_sink",
 ]
 
