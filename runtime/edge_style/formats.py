@@ -17,16 +17,16 @@ from edge_style.contract import (
     ModelSpec,
     Precision,
 )
-from edge_style.errors import ModelError
+from edge_style.errors import ModelError, ProviderError
 from edge_style.images import resize
 from edge_style.session import Session
 from edge_style.session_options import TensorInfo
 
 Frame: TypeAlias = npt.NDArray[np.uint8]
 
-# Foreign networks halve their input up to five times and say nowhere how often.
-_FOREIGN_MULTIPLE_PX = 32
-_PROBE_SIDE_PX = 64
+# Foreign networks halve their input five times, or eight, and say nowhere how often.
+_FOREIGN_MULTIPLES_PX = (32, 64, 128, 256)
+_PROBE_MULTIPLES = 3  # an odd number, or a side would be a larger multiple by chance
 _FLOATS = ("float32", "float16")
 
 _EXPECTED = (
@@ -172,13 +172,13 @@ def _recognize_foreign(session: Session) -> FrameFormat:
     if len({isinstance(side, int) for side in sides}) > 1:
         raise problem
     fixed = _fixed_size_px(sides)
-    plain = FrameFormat(
-        source.dtype,
-        channels_first,
-        fixed_size_px=fixed,
-        multiple_px=1 if fixed else _FOREIGN_MULTIPLE_PX,
-    )
-    return _probe_range(session, plain)
+    plain = FrameFormat(source.dtype, channels_first, fixed_size_px=fixed)
+    if fixed is None:
+        plain, output = _probe_multiples(session, plain)
+    else:
+        output = _probe(session, plain)
+    _check_output(session, plain, output)
+    return _with_range(plain, output)
 
 
 def _fixed_size_px(sides: Sequence[object]) -> tuple[int, int] | None:
@@ -191,20 +191,33 @@ def _named(info: TensorInfo, axis: int) -> bool:
     return isinstance(info.shape[axis], str)
 
 
-def _probe_range(session: Session, plain: FrameFormat) -> FrameFormat:
-    """Run the network once to tell 0..255, 0..1 and -1..1 apart by what comes out.
+def _probe_multiples(session: Session, plain: FrameFormat) -> tuple[FrameFormat, npt.NDArray[Any]]:
+    """The format with the least multiple at which the network runs, and what came out."""
+    errors: list[ModelError | ProviderError] = []
+    for multiple_px in _FOREIGN_MULTIPLES_PX:
+        padded = replace(plain, multiple_px=multiple_px)
+        try:
+            return padded, _probe(session, padded)
+        except (ModelError, ProviderError) as error:
+            errors.append(error)
+    raise errors[0]  # which is of the smallest picture
 
-    The picture goes in as 0..1. A network for 0..255 answers with values far above 1, thanks to its
-    normalization layers and biases. One without either scales with its input, and either range
-    gives the same picture. One that ends in tanh stays within -1..1 and uses both halves.
+
+def _probe(session: Session, plain: FrameFormat) -> npt.NDArray[Any]:
+    """What comes out for a made picture with values in 0..1."""
+    side = _PROBE_MULTIPLES * plain.multiple_px
+    picture = _probe_picture(*(plain.fixed_size_px or (side, side)))
+    feeds = {session.inputs[0].name: replace(plain, black=0, white=1).encode(picture)}
+    return session.run(feeds, session.outputs[0].name)
+
+
+def _with_range(plain: FrameFormat, output: npt.NDArray[Any]) -> FrameFormat:
+    """Tell 0..255, 0..1 and -1..1 apart by what comes out for a picture with values in 0..1.
+
+    A network for 0..255 answers with values far above 1, thanks to its normalization layers and
+    biases. One without either scales with its input, and either range gives the same picture. One
+    that ends in tanh stays within -1..1 and uses both halves.
     """
-    width, height = plain.fixed_size_px or (_PROBE_SIDE_PX, _PROBE_SIDE_PX)
-    unit = replace(plain, black=0, white=1)
-    output = session.run(
-        {session.inputs[0].name: unit.encode(_probe_picture(width, height))},
-        session.outputs[0].name,
-    )
-    _check_output(session, plain, output)
     if plain.dtype == "uint8":
         return plain
     values = np.nan_to_num(output.astype(np.float32))
@@ -214,7 +227,7 @@ def _probe_range(session: Session, plain: FrameFormat) -> FrameFormat:
     bounded = float(np.abs(values).max()) <= 1.001
     if bounded and float(np.mean(values < -0.1)) > 0.05:
         return replace(plain, black=-1, white=1)
-    return unit
+    return replace(plain, black=0, white=1)
 
 
 def _check_output(session: Session, plain: FrameFormat, output: npt.NDArray[Any]) -> None:

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import onnx
 import pytest
 
 from edge_style import Stylizer
@@ -66,6 +67,34 @@ def test_network_with_a_stride_runs_at_odd_sizes(models, size):
     result = Stylizer.load(models / "foreign_strided.onnx")(rgb)
     assert result.shape == rgb.shape
     assert abs(result.astype(int) - (255 - rgb)).mean() < 4
+
+
+@pytest.mark.parametrize("halvings", [6, 8])
+def test_networks_that_halve_their_input_often_run_at_every_size(models, tmp_path, halvings):
+    """As pix2pix' and CycleGAN's generators do, six times or eight."""
+    model = onnx.load(models / "foreign_strided.onnx")
+    stride = 2**halvings
+    pool = next(node for node in model.graph.node if node.op_type == "AveragePool")
+    for attribute in pool.attribute:
+        attribute.ints[:] = [stride, stride]
+    scales = next(tensor for tensor in model.graph.initializer if tensor.name == "scales")
+    scales.CopyFrom(onnx.numpy_helper.from_array(np.array([1, 1, stride, stride], "f4"), "scales"))
+    onnx.save(model, tmp_path / "deep.onnx")
+    rgb = make_rgb(300, 210)
+    result = Stylizer.load(tmp_path / "deep.onnx")(rgb).astype(int)
+    assert result.shape == rgb.shape
+    # Half of the negative is the picture's own, the rest the mean of large squares.
+    assert abs(np.corrcoef(result.ravel(), rgb.ravel())[0, 1] + 1) < 0.2
+
+
+def test_a_network_that_runs_at_no_size_is_one_line(models, tmp_path):
+    model = onnx.load(models / "foreign_strided.onnx")
+    for node in model.graph.node:
+        if node.op_type == "Resize":
+            node.input[0] = "x"
+    onnx.save(model, tmp_path / "broken.onnx")
+    with pytest.raises(ModelError, match=r"broken.onnx' failed with x \[1, 3, 96, 96\]"):
+        Stylizer.load(tmp_path / "broken.onnx")
 
 
 def test_many_styles_are_blended(models):
