@@ -8,15 +8,18 @@ import { missingFeature } from "../src/page/words.ts";
 
 describe("readAddress", () => {
   it("reads what is asked for, and ignores what makes no sense", () => {
-    expect(readAddress("?style=starry&backend=wasm&side=240")).toEqual({
+    expect(readAddress("?style=starry&backend=wasm&side=240&every=2.5")).toEqual({
       style: "starry",
       backend: "wasm",
       sidePx: 240,
+      everySeconds: 2.5,
     });
-    const nothing = { style: "", backend: "auto", sidePx: null };
+    const nothing = { style: "", backend: "auto", sidePx: null, everySeconds: null };
     expect(readAddress("")).toEqual(nothing);
     expect(readAddress("?backend=abacus&side=-3")).toEqual(nothing);
-    expect(readAddress("?side=1e9")).toEqual(nothing);
+    expect(readAddress("?side=1e9&every=soon")).toEqual(nothing);
+    expect(readAddress("?every=0")).toEqual(nothing);
+    expect(readAddress("?every=1e9")).toEqual(nothing);
   });
 });
 

@@ -123,6 +123,20 @@ def test_styles_are_switched(visit: Callable[..., Visit], url: str) -> None:
     assert difference(visitor.snapshot(), many(frame, [0, 1, 0])) <= 1
 
 
+def test_styles_by_turns(visit: Callable[..., Visit], url: str) -> None:
+    visitor = visit(f"{url}&every=1.5")
+    for style in ("negative", "many-1", "many-2"):
+        visitor.wait(f"d.style === '{style}'")
+    # Who pauses looks at a picture for as long as they like.
+    visitor.page.keyboard.press("Space")
+    visitor.settle()
+    style = visitor.data("style")
+    visitor.page.wait_for_timeout(2500)
+    assert visitor.data("style") == style
+    visitor.page.keyboard.press("Space")
+    visitor.wait(f"d.style !== '{style}'")
+
+
 def test_strength_colours_mirror_and_split(visit: Callable[..., Visit], url: str) -> None:
     visitor = with_camera(visit, url)
     frame, picture = paused(visitor)

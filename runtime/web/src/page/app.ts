@@ -19,6 +19,7 @@ import { Player, type Shown } from "./player.ts";
 import { SourceDesk } from "./source-desk.ts";
 import { watchTouch } from "./swipe.ts";
 import { threadCount } from "./threads.ts";
+import { Turns } from "./turns.ts";
 
 type Ready = Extract<FromWorker, { kind: "style" }>;
 
@@ -38,6 +39,7 @@ export class App {
   readonly #gallery: Gallery;
   readonly #controls: Controls;
   readonly #keeper: Keeper;
+  readonly #turns: Turns;
   #wishes: Wishes = FIRST_WISHES;
   #ready: Ready | null = null;
   #shown: Shown | null = null;
@@ -105,6 +107,12 @@ export class App {
         this.#obey({ name: "style", number: numbers[0] ?? 0 });
       },
     });
+    this.#turns = new Turns(address.everySeconds, () => {
+      const number = this.#turns.next(this.#wishes.style, this.#styles);
+      if (number === null) this.#turns.begin();
+      else this.#obey({ name: "style", number });
+    });
+    this.#turns.begin();
     this.#watch(address);
     for (const style of manifest.styles) this.#addStyle(style);
     const first = manifest.styles.findIndex(({ id }) => id === address.style);
@@ -169,6 +177,8 @@ export class App {
     this.#wishes = wishes;
     if (wishes.isPaused !== before.isPaused) this.#player.setPaused(wishes.isPaused);
     if (wishes.style !== before.style) this.#requestStyle();
+    if (wishes.isPaused) this.#turns.stop();
+    else if (before.isPaused || wishes.style !== before.style) this.#turns.begin();
     this.#player.setView(wishes.view);
     this.#showWishes();
     this.#gallery.mark(wishes.style);
@@ -234,6 +244,7 @@ export class App {
     this.#stage.dataset.file = ready.url;
     this.#stage.title = ready.note;
     this.#player.styleIsReady();
+    this.#turns.note(ready.id, true);
     if (isFirst && this.#manifest.isKeptOffline) void this.#keepFiles(ready);
   }
 
@@ -254,6 +265,7 @@ export class App {
 
   #styleFailed(id: string, reason: string): void {
     const failed = this.#wishes.style;
+    this.#turns.note(id, false);
     if (this.#styles[failed]?.id !== id) return;
     const before = this.#styles.findIndex((style) => style.id === this.#ready?.id);
     const retry = (): void => {
