@@ -100,27 +100,39 @@ def image(
     from edge_style.photo import NO_PAINTING
     from edge_style.photo.look import LookChoice
     from edge_style.photo.wrapped import NoPainting
+    from edge_style.providers import AUTO
     from edge_style.stylizer import Stylizer
 
     choice = None if look is None else LookChoice.read(look)
     batch_size = BatchSize.parse(size)
-    results = []
-    for name, pairs in plan_outputs(photos, chosen_models(model, look), output).items():
-        stylizer: Stylizer | NoPainting | AnyStylizer
+    planned = plan_outputs(photos, chosen_models(model, look), output)
+    stylizers: dict[str, Stylizer | NoPainting | AnyStylizer] = {}
+    # All are opened before the first picture is written: a mistake is one line and nothing else.
+    for name, pairs in planned.items():
+        read = [] if look is None else [look]
         if name == NO_PAINTING:
-            stylizer = NoPainting(batch_size.exact_px)
+            if style is not None or provider != AUTO:
+                raise UsageError("--style and --provider are for networks: give a --model too")
+            stylizers[name] = NoPainting(batch_size.exact_px)
         else:
             loaded = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
-            stylizer = loaded
+            stylizers[name] = loaded
             if loaded.takes_code:
-                stylizer = AnyStylizer.open(loaded, style, is_live=False)
+                painter = AnyStylizer.open(loaded, style, is_live=False)
+                if len(painter.styles) > 1:
+                    raise UsageError(
+                        "a photo has one style: give one picture as --style, or a mix such as "
+                        "one.jpg=0.7+two.jpg=0.3"
+                    )
+                stylizers[name] = painter
+                read += painter.files
             elif style is not None:
                 raise UsageError(f"'{loaded.name}' has its own styles: leave --style out")
-        read = [] if look is None else [look]
-        if isinstance(stylizer, AnyStylizer):
-            read += stylizer.files
         for _, target in pairs:
             check_is_no_input(target, read)
+    results = []
+    for name, pairs in planned.items():
+        stylizer = stylizers[name]
         for photo, target in pairs:
             made = stylize_photo(stylizer, photo, target, batch_size.long_side_px, choice)
             if (photo, target) == pairs[0]:
@@ -132,7 +144,7 @@ def image(
                     "photo": str(photo),
                     "output": str(target),
                     "model": stylizer.name,
-                    "file": str(stylizer.path),
+                    "file": None if stylizer.path is None else str(stylizer.path),
                     "precision": stylizer.precision,
                     "provider": stylizer.provider,
                     "size": made_size,
@@ -271,6 +283,8 @@ def _run(arguments: list[str] | None) -> int:
         # Asking whether a file is there raises nothing but these.
         if error.errno == errno.ENAMETOOLONG:
             problem = f"'{error.filename}' is too long for the name of a file"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            problem = f"cannot write: {error.strerror}"
         elif isinstance(error, PermissionError) and error.filename is not None:
             problem = f"'{error.filename}' cannot be reached: permission denied"
         else:

@@ -1,6 +1,5 @@
 """The command `bench`: its options, and how its figures look to people."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_style.cli_common import JsonOption, note, print_json, split_models
-from edge_style.errors import EdgeStyleError, SinkError
+from edge_style.cli_common import JsonOption, as_json, note, print_json, split_models
+from edge_style.errors import EdgeStyleError, SinkError, UsageError
 
 if TYPE_CHECKING:
     from edge_style.bench.plan import Candidate
@@ -91,9 +90,7 @@ def bench(
     old = None if compare is None else load_report(compare)
     if plot is not None:
         check_plot(plot)
-    for target in (output, csv):
-        if target is not None and not target.absolute().parent.is_dir():
-            raise SinkError(f"the folder of '{target}' does not exist: create it first")
+    _check_targets([target for target in (output, csv, plot) if target is not None])
     planned = plan(
         Request(
             models=[name for text in model for name in split_models(text)],
@@ -112,12 +109,32 @@ def bench(
     report = _report(tracks, effort)
     if old is not None:
         report["comparison"] = _comparison(old, report)
-    _write(report, output, csv, plot)
     if json_output:
         print_json(report)
     else:
         _show(report, old)
+    # What was measured in minutes has been shown, whatever cannot be written.
+    _write(report, output, csv, plot)
     _raise_failures(tracks)
+
+
+def _check_targets(targets: Sequence[Path]) -> None:
+    """Refuse what would fail after minutes of measuring.
+
+    Raises:
+        UsageError: two files are to be one.
+        SinkError: a target is a folder, or its folder does not exist or cannot be written to.
+    """
+    if len({target.absolute() for target in targets}) < len(targets):
+        raise UsageError(f"'{targets[0]}' is to be written twice: give each file its own name")
+    for target in targets:
+        if target.is_dir():
+            raise SinkError(f"'{target}' is a folder, expected the name of a file to write")
+        folder = target.absolute().parent
+        if not folder.is_dir():
+            raise SinkError(f"the folder of '{target}' does not exist: create it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SinkError(f"'{target}' cannot be written: permission denied")
 
 
 def _note_load() -> None:
@@ -177,17 +194,18 @@ def _comparison(old: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, 
 def _write(
     report: Mapping[str, Any], output: Path | None, csv: Path | None, picture: Path | None
 ) -> None:
+    from edge_style.bench.compare import measured
     from edge_style.bench.plot import plot
     from edge_style.bench.result import to_csv
 
     try:
         if output is not None:
-            output.write_text(json.dumps(report, ensure_ascii=False) + "\n", "utf-8")
+            output.write_text(as_json(report) + "\n", "utf-8")
         if csv is not None:
             csv.write_text(to_csv(report["results"]), "utf-8")
     except OSError as error:
         raise SinkError(f"cannot write '{error.filename}': {error.strerror or error}") from error
-    if picture is not None:
+    if picture is not None and measured(report):
         plot(report, picture)
 
 
@@ -202,7 +220,18 @@ def _show(report: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
         comparison = report["comparison"]
         for line in comparison["differences"]:
             note(f"note: {line}")
-        show(comparison_table(comparison["results"]))
+        if comparison["results"]:
+            show(comparison_table(comparison["results"]))
+        else:
+            had = ", ".join(dict.fromkeys(_described(each) for each in old["results"]))
+            note(f"note: nothing that was measured is in the earlier report, which has {had}")
+
+
+def _described(result: Mapping[str, Any]) -> str:
+    """`starry int8 on cpu at 640x480`."""
+    parts = (result.get("model"), result.get("precision"))
+    name = " ".join(str(part) for part in parts if part)
+    return f"{name} on {result.get('provider')} at {result.get('size')}"
 
 
 def _raise_failures(tracks: "Sequence[Track]") -> None:

@@ -1,6 +1,7 @@
 """What the commands share: options with one meaning, and how the program speaks."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,9 +68,19 @@ def note_start(stylizer: "Stylizer | NoPainting | AnyStylizer") -> None:
     note(stylizer.description)
 
 
-def print_json(value: dict[str, Any]) -> None:
+def as_json(value: Mapping[str, Any]) -> str:
+    """One line of JSON that every encoding of text holds.
+
+    A name of a file that is no UTF-8 has lone surrogates in Python; escaped, they are JSON, and
+    read back as the same name.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    typer.echo(as_json(value))
 
 
 def split_models(text: str) -> list[str]:

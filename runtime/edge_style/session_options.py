@@ -61,6 +61,11 @@ def open_session(path: Path, provider: Provider, workload: Workload) -> Any:
         ProviderError: the provider cannot start here, or takes no part of this model.
     """
     onnxruntime = import_onnxruntime()
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = str(path).encode("utf-8", "replace").decode()
+        raise ModelError(f"the path '{shown}' is not UTF-8: rename the file or folder") from error
     options = session_options(onnxruntime, provider, workload)
     arguments = _provider_arguments(onnxruntime, provider, workload, options)
     try:

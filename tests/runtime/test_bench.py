@@ -1,6 +1,7 @@
 """`edge-style bench`: what is measured, how processes may end, and what is made of the figures."""
 
 import csv
+import errno
 import json
 import sys
 from dataclasses import replace
@@ -46,6 +47,17 @@ def test_a_name_stands_for_all_files_of_the_style(styles):
     assert [f"{each.label} {each.size}" for each in planned] == [
         "night 640x480", "night.int8 640x480", "night 64x48", "night.int8 64x48",
     ]  # fmt: skip
+
+
+def test_files_of_one_name_are_told_apart(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for version in ("old", "new"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "net.onnx").write_bytes((models / "negative.onnx").read_bytes())
+    named = ["old/net.onnx", "new/net.onnx", str(models / "many.onnx")]
+    planned = plan(Request(models=named, providers=["cpu", "auto"]))
+    assert [each.label for each in planned] == ["old/net", "new/net", "many"]
+    assert all(each.is_asked_for for each in planned), "auto takes no provider's name away"
 
 
 def test_precisions_are_those_of_the_files(styles):
@@ -198,6 +210,25 @@ def test_a_real_process(models):
     assert result.peak_rss_mb is None or 20 < result.peak_rss_mb < 2000
     refused, _ = run_process([*own, replace(job, provider="rocm").to_text()])
     assert "'rocm' is not available" in refused.error
+
+
+def test_nothing_of_the_current_folder_is_run(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for module in ("random", "cv2", "edge_style"):
+        (tmp_path / f"{module}.py").write_text("raise RuntimeError('from this folder')")
+    job = Job(str(models / "negative.onnx"), "cpu", 64, 48, warmup=0, runs=1)
+    assert rounds_module.run_own_job(job, 60).error == ""
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"infer_ms": [0, 1]}, {"end_to_end_ms": [1, "a"]}, {"reference_ms": None}, {"wall_s": "1"}],
+)
+def test_answers_that_are_no_figures_are_refused(wrong):
+    values = {"infer_ms": [1, 1], "end_to_end_ms": [2, 2], "wall_s": 1, "reference_ms": 1}
+    assert Answer.from_json(values).error == ""
+    with pytest.raises(ValueError, match="expected"):
+        Answer.from_json(values | wrong)
 
 
 # The loop
@@ -399,7 +430,11 @@ def test_the_command_prints_one_object_and_writes_files(cli, models, tmp_path):
         (["--compare", "missing.json"], "missing.json"),
         (["--compare", "text.json"], "is no benchmark"),
         (["--plot", "a.doc"], "--plot takes a picture"),
+        (["--compare", "null.json"], "is no benchmark"),
         (["--plot", "no/a.png"], "does not exist"),
+        (["--output", "."], "is a folder"),
+        (["--csv", "."], "is a folder"),
+        (["--output", "a.txt", "--csv", "a.txt"], "to be written twice"),
         (["--precision", "int8"], "nothing to measure"),
         (["--provider", "rocm"], "'rocm' is not available"),
         (["--size", "huge"], "WIDTHxHEIGHT"),
@@ -408,6 +443,7 @@ def test_the_command_prints_one_object_and_writes_files(cli, models, tmp_path):
 def test_mistakes_are_one_line(cli, models, tmp_path, more, says):
     pytest.importorskip("matplotlib")
     (tmp_path / "text.json").write_text("{}")
+    (tmp_path / "null.json").write_text('{"results": [], "machine": null}')
     assert_error(cli(*bench_arguments(models, *more)), says)
 
 
@@ -416,6 +452,34 @@ def test_a_folder_that_is_not_there_is_said_before_measuring(cli, models, option
     monkeypatch.setattr("edge_style.bench.rounds.run_rounds", lambda *_: pytest.fail("measured"))
     result = cli("bench", "-m", models / "negative.onnx", option, "nofolder/figures")
     assert_error(result, "nofolder", "create it first")
+
+
+def test_figures_are_shown_also_where_they_cannot_be_written(cli, models, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "a.json")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    result = cli(*bench_arguments(models, "--output", "a.json", "--json"))
+    assert result.status == 2
+    assert json.loads(result.out)["results"][0]["fps"] > 0
+    assert result.err.splitlines()[-1] == "error: cannot write 'a.json': No space left on device"
+
+
+def test_what_failed_is_said_beside_a_plot(cli, models):
+    pytest.importorskip("matplotlib")
+    effort = ["--rounds", 2, "--runs", 1, "--size", "32x32"]
+    result = cli("bench", "-m", models / "foreign_fixed.onnx", *effort, "--plot", "a.png")
+    assert result.status == 2
+    assert "runs at 64x48 only" in result.err
+    assert not Path("a.png").exists()
+
+
+def test_a_report_of_other_candidates_is_no_empty_table(cli, models):
+    assert cli(*bench_arguments(models, "-o", "old.json")).status == 0
+    effort = ["--rounds", 2, "--runs", 1, "--size", "32x32", "--compare", "old.json"]
+    result = cli("bench", "-m", models / "negative.onnx", *effort)
+    assert result.status == 0
+    assert "earlier report, which has negative fp32 on cpu at 64x48" in result.err
 
 
 def test_a_command_with_an_open_quote(cli, models):

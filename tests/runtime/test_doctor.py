@@ -68,6 +68,15 @@ def test_the_cpu_really_runs_a_frame(models):
     assert found["cpu"]["state"] == "ran"
 
 
+@pytest.mark.parametrize("odd", ["foreign_fixed.onnx", "classifier.onnx", "encoder.onnx"])
+def test_files_of_the_current_folder_break_no_provider(models, tmp_path, monkeypatch, odd):
+    monkeypatch.chdir(tmp_path)
+    Path("exported").mkdir()
+    Path("exported/aaa.onnx").write_bytes((models / odd).read_bytes())
+    found = examine()
+    assert next(each for each in found["providers"] if each["name"] == "cpu")["state"] == "ran"
+
+
 # Libraries
 
 
@@ -162,6 +171,14 @@ def test_a_codec_counts_if_a_clip_comes_back(tmp_path):
     found = examine_video()
     assert ".avi MJPG" in found["writes"]
     assert found["gui"]
+
+
+def test_without_a_folder_for_such_things_no_codec_counts(monkeypatch):
+    def none(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", none)
+    assert examine_video()["writes"] == []
 
 
 def test_pyav_is_optional(monkeypatch):

@@ -2,7 +2,9 @@
 
 import errno
 import json
+import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -207,6 +209,44 @@ def test_the_look_is_not_replaced(cli, photo, tmp_path):
     before = look.read_bytes()
     assert_error(cli("image", photo, "--look", look, "-o", look), "choose another --output")
     assert look.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--model", "any.onnx", "--style", "photo.png,look.png"], "a photo has one style"),
+        (["--model", "any.onnx,negative.onnx", "--style", "look.png"], "has its own styles"),
+        (["--look", "look.png", "--style", "photo.png"], "--style and --provider are for networks"),
+        (["--look", "look.png", "--provider", "cpu"], "--style and --provider are for networks"),
+    ],
+)
+def test_what_would_not_be_heeded_is_refused(cli, models, photo, tmp_path, options, says):
+    (tmp_path / "look.png").write_bytes(Path(photo).read_bytes())
+    for name in ("any.onnx", "any.encoder.onnx", "negative.onnx"):
+        (tmp_path / name).write_bytes((models / name).read_bytes())
+    (tmp_path / "out").mkdir()
+    assert_error(cli("image", photo, *options, "-o", "out"), says)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_without_a_network_there_is_no_file(cli, photo, tmp_path):
+    (tmp_path / "look.png").write_bytes(Path(photo).read_bytes())
+    result = cli("image", photo, "--look", "look.png", "-o", "out.png", "--json")
+    assert json.loads(result.out)["results"][0]["file"] is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are Unicode")
+def test_names_that_are_no_utf8(cli, models, photo, tmp_path):
+    odd = tmp_path / os.fsdecode(b"caf\xe9.png")
+    odd.write_bytes(Path(photo).read_bytes())
+    result = cli("image", odd, "-m", models / "negative.onnx", "-o", "out.png", "--json")
+    assert result.status == 0, result.err
+    (made,) = json.loads(result.out.encode("utf-8"))["results"]
+    assert made["photo"] == str(odd)
+    model = tmp_path / os.fsdecode(b"n\xe9t.onnx")
+    model.write_bytes((models / "negative.onnx").read_bytes())
+    result = cli("image", photo, "-m", model, "-o", "out.png")
+    assert_error(result, "is not UTF-8: rename the file or folder")
 
 
 @pytest.mark.parametrize("as_output", [True, False])

@@ -5,6 +5,7 @@ a stand-in takes its place, or an entry of the table that runs on the CPU.
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from edge_style.providers import (
     Workload,
     all_providers,
     candidates,
+    installed,
     plugins,
     provider_named,
     table,
@@ -424,3 +426,15 @@ def test_a_quick_start_says_nothing():
     with told_while("it starts", lines.append, first_s=60):
         pass
     assert lines == []
+
+
+def test_ctrl_c_while_onnxruntime_is_loaded_is_no_missing_package(monkeypatch):
+    def load(name: str) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:  # as native modules do
+            raise ImportError(f"cannot import {name}") from error
+
+    monkeypatch.setattr(installed.importlib, "import_module", load)
+    with pytest.raises(KeyboardInterrupt):
+        installed.import_onnxruntime()

@@ -58,7 +58,7 @@ def load_report(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read '{path}': {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(_no_report(path)) from error
-    if not is_report or "machine" not in report:
+    if not is_report or not isinstance(report.get("machine"), dict):
         raise UsageError(_no_report(path))
     return dict(report)
 

@@ -4,6 +4,7 @@ Standard library only; see `loop`.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -94,4 +95,14 @@ class Answer:
         answer = cls(**{key: value for key, value in values.items() if key in known})
         if not answer.error and not len(answer.infer_ms) == len(answer.end_to_end_ms) > 0:
             raise ValueError("expected as many times of the network as of whole frames, got others")
+        times = (*answer.infer_ms, *answer.end_to_end_ms)
+        if not answer.error and not all(_is_number(time) and time > 0 for time in times):
+            raise ValueError("expected times in milliseconds, above 0")
+        sums = (answer.wall_s, answer.cpu_s, answer.reference_ms)
+        if not all(_is_number(number) and number >= 0 for number in sums):
+            raise ValueError("expected numbers as wall_s, cpu_s and reference_ms")
         return answer
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,6 +1,7 @@
 """Which candidates a benchmark has."""
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ class Candidate:
     """One model on one provider at one size.
 
     Attributes:
-        label: name of the model, as tables show it.
+        label: name of the model, as tables show it; its path where several have that name.
         model: path of its file, or what a foreign command calls it.
         provider: execution provider, or the name of a foreign command.
         size_px: (width, height).
@@ -76,15 +77,17 @@ def plan(request: Request) -> list[Candidate]:
     sizes_px = [parse_size(size) for size in dict.fromkeys(request.sizes)]
     providers = _providers(request.providers)
     files = [path for model in request.models for path in _files(model, request.precisions)]
+    files = list(dict.fromkeys(files))
+    labels = _labels(files)
     commands = [_parse_command(command) for command in request.commands]
     planned = []
     for size_px in sizes_px:
-        for path in dict.fromkeys(files):
+        for path in files:
             for provider, is_named in providers:
                 for record_graph in _graph_choices(provider, request):
                     planned.append(
                         Candidate(
-                            path.name.removesuffix(catalog.MODEL_SUFFIX),
+                            labels[path],
                             str(path),
                             provider.name,
                             size_px,
@@ -100,13 +103,23 @@ def plan(request: Request) -> list[Candidate]:
     return planned
 
 
+def _labels(files: Sequence[Path]) -> dict[Path, str]:
+    """What each file is called: its name, or its path where another file has that name too."""
+    count = Counter(path.name for path in files)
+    return {
+        path: (path.name if count[path.name] == 1 else str(path)).removesuffix(catalog.MODEL_SUFFIX)
+        for path in files
+    }
+
+
 def _providers(names: Sequence[str]) -> list[tuple[Provider, bool]]:
     """Each provider once, and whether it was named."""
     chosen: dict[str, tuple[Provider, bool]] = {}
     for name in names:
         is_named = name.lower() != AUTO
         for provider in candidates(name):
-            chosen[provider.name] = (provider, is_named)
+            _, was_named = chosen.get(provider.name, (provider, False))
+            chosen[provider.name] = (provider, is_named or was_named)
     if not chosen:
         here = ", ".join(provider.name for provider in available())
         raise ProviderError(f"no provider to measure; available: {here}")

@@ -14,7 +14,13 @@ from edge_style.bench.plan import Candidate
 
 _TIMEOUT_S = 1800.0  # an engine may be built for a long time
 _LAST_WORDS = 300
-_WORKER = (sys.executable, "-m", "edge_style.bench.worker")
+# Not by `-m`, which puts the current folder first among those that modules come from: what there is
+# called random.py or cv2.py would be run. The switch for that, -P, came with Python 3.11.
+_START = (
+    "import sys; sys.path[:1] == [''] and sys.path.pop(0); "
+    "from edge_style.bench.worker import main; main(sys.argv[1])"
+)
+_WORKER = (sys.executable, "-c", _START)
 
 
 @dataclass(frozen=True)

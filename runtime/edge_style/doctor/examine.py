@@ -3,13 +3,13 @@
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from edge_style import __version__
-from edge_style.catalog import is_encoder, list_models, style_folders
+from edge_style.catalog import CatalogEntry, is_encoder, list_models, style_folders
 from edge_style.doctor.cameras import examine_cameras
 from edge_style.doctor.engines import examine_engines
 from edge_style.doctor.libraries import nvidia_libraries
@@ -42,8 +42,7 @@ def examine(step: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     }
     step("execution providers")
     try:
-        model = str(entries[0].path) if entries else None
-        report["providers"] = examine_engines(model)
+        report["providers"] = examine_engines(_to_try(entries))
         report["libraries"] = nvidia_libraries()
     except MissingExtraError as error:
         report["providers"], report["libraries"] = [], {}
@@ -56,6 +55,22 @@ def examine(step: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     report["folders"] = _folders()
     report["advice"] = advice(report)
     return dict(without_paths(report))
+
+
+def _to_try(entries: Sequence[CatalogEntry]) -> str | None:
+    """A file that providers can be tried with, a shipped one if there is one.
+
+    Those of the current folder come first in the list and may be anything: of one size, another
+    program's, or no network for pictures.
+    """
+    able = [
+        entry.path
+        for entry in entries
+        if entry.spec and entry.spec.role == "transformer" and not entry.spec.code_length
+    ]
+    shipped = [path for path in able if path.parent in style_folders()[1:]]
+    chosen = next(iter([*shipped, *able]), None)
+    return None if chosen is None else str(chosen)
 
 
 def _packages() -> dict[str, str]:

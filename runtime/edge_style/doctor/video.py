@@ -48,19 +48,26 @@ def _is_built_in(information: str, name: str) -> bool:
 
 def _writes(suffix: str, code: str) -> bool:
     """Whether a clip written that way comes back with its frames."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return _comes_back(Path(folder), suffix, code)
+    except OSError:  # there is no folder for such things that can be written to
+        return False
+
+
+def _comes_back(folder: Path, suffix: str, code: str) -> bool:
     frame = np.full((64, 64, 3), 128, np.uint8)
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / f"clip{suffix}")
-        writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*code), 25, (64, 64))
-        if not writer.isOpened():
-            return False
-        for _ in range(3):
-            writer.write(frame)
-        writer.release()
-        reader = cv2.VideoCapture(path)
-        is_read, _ = reader.read()
-        reader.release()
-        return bool(is_read)
+    path = str(folder / f"clip{suffix}")
+    writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*code), 25, (64, 64))
+    if not writer.isOpened():
+        return False
+    for _ in range(3):
+        writer.write(frame)
+    writer.release()
+    reader = cv2.VideoCapture(path)
+    is_read, _ = reader.read()
+    reader.release()
+    return bool(is_read)
 
 
 def _pyav_encoders() -> list[str] | None:

@@ -13,6 +13,7 @@ from types import ModuleType
 from edge_style.errors import MissingExtraError
 from edge_style.providers import table
 from edge_style.providers.table import Provider
+from edge_style.shutdown import Interrupts
 
 # The builds of onnxruntime, which exclude one another, and what they load beside them.
 _PACKAGES = (
@@ -35,7 +36,11 @@ def import_onnxruntime() -> ModuleType:
         MissingExtraError: onnxruntime is not installed.
     """
     try:
-        onnxruntime = importlib.import_module("onnxruntime")
+        # Native modules that are interrupted while they load say that they cannot be imported, and
+        # numpy, which onnxruntime's loads, prints a traceback of its own.
+        with Interrupts():
+            importlib.import_module("numpy")
+            onnxruntime = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise MissingExtraError("running a model", "onnxruntime", "cpu", "gpu") from error
     onnxruntime.set_default_logger_severity(4)
