@@ -56,16 +56,14 @@ class Command:
             `blend` a share, 0..1; for switches 0 or 1, or None to turn them round.
         is_step: the value is to be added to what there is.
         picture: for `adopt`, uint8 [H, W, 3], RGB, the picture to paint like; None for the frame.
-        share: for `partner`, of the blend, 0..1; None for the one there is, or half.
-        is_quiet: nothing is said of it.
+        fade: for `partner`, the share, 0..1, of a blend in passing; None for one that stays.
     """
 
     name: CommandName
     value: float | None = None
     is_step: bool = False
     picture: Any = field(default=None, compare=False, repr=False)
-    share: float | None = None
-    is_quiet: bool = False
+    fade: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +102,8 @@ class Controls:
         style: number of the chosen style.
         partner: number of the style that is blended in, None if none was chosen.
         blend: share of the partner, 0..1.
+        is_fading: that blend is a passing one, on the way from a style to the next.
+        choices: how often a style was chosen so far, the one that was shown too.
         strength: of the effect, from 0, the camera's picture, to 1.
         keeps_colours: the painting gives its brushwork only, the camera the colours.
         is_mirrored: left and right change places, as people know themselves.
@@ -120,6 +120,8 @@ class Controls:
     style: int = 0
     partner: int | None = None
     blend: float = 0.0
+    is_fading: bool = False
+    choices: int = 0
     strength: float = 1.0
     keeps_colours: bool = False
     is_mirrored: bool = False
@@ -172,7 +174,7 @@ def obey(controls: Controls, command: Command, styles: Sequence[Style]) -> Contr
         choose = _adopt if name == "adopt" else _choose
         return choose(controls, command, styles)
     if name == "partner":
-        return _choose_partner(controls, value, styles, command.share)
+        return _choose_partner(controls, value, styles, command.fade)
     if name in _SHARES and value is not None:
         if name == "blend" and controls.partner is None:
             controls = _choose_partner(controls, None, styles)
@@ -181,6 +183,8 @@ def obey(controls: Controls, command: Command, styles: Sequence[Style]) -> Contr
         old_share = float(getattr(controls, name)) if command.is_step else 0.0
         # Ten steps of 0.1 have to arrive at 1.
         share: dict[str, Any] = {name: round(min(1.0, max(0.0, old_share + value)), 4)}
+        if name == "blend":
+            share["is_fading"] = False  # who moves it wants it to stay
         return replace(controls, **share)
     return controls
 
@@ -193,10 +197,11 @@ def _choose(controls: Controls, command: Command, styles: Sequence[Style]) -> Co
         chosen = int(command.value)
     if not 0 <= chosen < len(styles):
         return controls
+    controls = replace(controls, style=chosen, choices=controls.choices + 1)
     partner = controls.partner
-    if partner is not None and not can_blend(styles, chosen, partner):
-        return replace(controls, style=chosen, partner=None, blend=0.0)
-    return replace(controls, style=chosen)
+    if controls.is_fading or (partner is not None and not can_blend(styles, chosen, partner)):
+        return replace(controls, partner=None, blend=0.0, is_fading=False)
+    return controls
 
 
 def _adopt(controls: Controls, command: Command, styles: Sequence[Style]) -> Controls:
@@ -211,9 +216,11 @@ def _adopt(controls: Controls, command: Command, styles: Sequence[Style]) -> Con
 
 
 def _choose_partner(
-    controls: Controls, value: float | None, styles: Sequence[Style], share: float | None = None
+    controls: Controls, value: float | None, styles: Sequence[Style], fade: float | None = None
 ) -> Controls:
     """The partner that was asked for, or the next one; a new pair begins half and half."""
+    if controls.is_fading:  # whatever comes now, that is not where it begins
+        controls = replace(controls, partner=None, blend=0.0, is_fading=False)
     if value is None:
         start = controls.style if controls.partner is None else controls.partner
         order = [(start + step) % len(styles) for step in range(1, len(styles) + 1)]
@@ -221,8 +228,10 @@ def _choose_partner(
         order = [int(value)] if 0 <= value < len(styles) else []
     for number in order:
         if can_blend(styles, controls.style, number):
-            blend = (controls.blend or 0.5) if share is None else min(1.0, max(0.0, share))
-            return replace(controls, partner=number, blend=blend)
+            if fade is not None:
+                share = min(1.0, max(0.0, fade))
+                return replace(controls, partner=number, blend=share, is_fading=True)
+            return replace(controls, partner=number, blend=controls.blend or 0.5)
     return controls
 
 
@@ -255,7 +264,7 @@ def title_of(controls: Controls, styles: Sequence[Style]) -> str:
 
 def notice_of(command: Command, controls: Controls, styles: Sequence[Style]) -> str:
     """What to say after a command was obeyed; empty where the picture says it all."""
-    if command.is_quiet:
+    if command.fade is not None:
         return ""
     if command.name in ("next", "previous", "style"):
         return title_of(controls, styles)

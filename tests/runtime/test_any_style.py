@@ -23,6 +23,7 @@ from edge_style.meter import Meter
 from edge_style.pipeline import list_styles
 from edge_style.pipeline.rate import RateController, ScaledStylizer
 from edge_style.pipeline.render import Renderer
+from edge_style.pipeline.steady import Steadier
 from edge_style.sources import Frame, open_source
 from edge_style.stylizer import Stylizer
 
@@ -234,6 +235,47 @@ def test_a_frames_style_that_is_chosen_without_more_is_that_of_the_frame(open_an
     styles = list_styles([stylizer])
     renderer = Renderer([stylizer], styles, Meter())
     assert render(renderer, Controls(style=1), flat(GREEN)) == [0, 200, 0]
+
+
+def test_a_frames_style_that_is_blended_in_is_that_of_the_frame_too(open_any: Any) -> None:
+    stylizer = open_any("red.png", is_live=True)
+    renderer = Renderer([stylizer], list_styles([stylizer]), Meter())
+    assert render(renderer, Controls(partner=1, blend=1.0), flat(GREEN)) == [0, 200, 0]
+
+
+def test_a_scene_of_long_ago_is_no_style_of_this_one(open_any: Any) -> None:
+    stylizer = open_any("red.png", is_live=True)
+    assert colour_of(stylizer(flat(BLUE), (0, 0))) == [0, 0, 200]
+    for _ in range(40):
+        stylizer(flat(GREEN), (1, 0))
+    assert colour_of(stylizer(flat(GREEN), (0, 0))) == [0, 200, 0]
+
+
+def test_frames_that_were_measured_with_are_no_scene(open_any: Any) -> None:
+    stylizer = open_any("red.png", is_live=True)
+    stylizer(flat((128, 128, 128)), (0, 0))
+    stylizer.forget_frames()
+    assert colour_of(stylizer(flat(GREEN), (0, 0))) == [0, 200, 0]
+
+
+def test_a_fade_stays_steadied_and_another_style_does_not(open_any: Any) -> None:
+    class Counting(Steadier):
+        resets = 0
+
+        def reset(self) -> None:
+            self.resets += 1
+            super().reset()
+
+    stylizer, steadier = open_any("red.png,green.png", is_live=True), Counting()
+    renderer = Renderer([stylizer], list_styles([stylizer]), Meter(), steadier=steadier)
+    render(renderer, Controls())
+    begun = steadier.resets
+    for step in range(1, 46):
+        render(renderer, Controls(partner=1, blend=step / 45, is_fading=True))
+    render(renderer, Controls(style=1))
+    assert steadier.resets == begun, "the last step of a fade is the next style already"
+    render(renderer, Controls(style=0))
+    assert steadier.resets == begun + 1
 
 
 def test_a_frame_prepared_for_another_network_is_painted_in_the_style_of_then(

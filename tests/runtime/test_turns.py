@@ -111,14 +111,37 @@ def test_a_pause_stops_the_clock() -> None:
 def test_who_chooses_sees_a_whole_turn_and_a_fade_leaves_nothing() -> None:
     show = Show(4)
     show.run(3.2)
-    assert show.controls.blend > 0, "in the middle of a fade"
+    assert show.controls.is_fading
     show.obey(Command("previous"))  # the frame's style, of the same network
     assert show.controls.style == 3
+    assert show.notices[-1] == "frame", "nothing of the fade is in it"
     seen = show.run(2.3)
     assert {controls.style for controls in seen} == {3}
-    assert {controls.blend for controls in seen[1:]} == {0.0}
+    assert {controls.blend for controls in seen} == {0.0}
     assert chosen(show.run(2)) == [3, 0]
     assert show.controls.blend == 0
+
+
+@pytest.mark.parametrize("wish", [Command("style", 0), Command("adopt")])
+def test_who_chooses_what_is_shown_sees_it_for_a_whole_turn_too(wish: Command) -> None:
+    show = Show(4, Controls(style=0 if wish.name == "style" else 3))
+    show.run(3.2)
+    assert show.controls.is_fading
+    show.obey(wish)
+    style = show.controls.style
+    assert {controls.style for controls in show.run(3.8)} == {style}
+    assert chosen(show.run(1)) != [style]
+
+
+@pytest.mark.parametrize("step", [0.1, -0.1])
+def test_who_moves_a_fade_has_a_blend(step: float) -> None:
+    show = Show(4)
+    show.run(3.2)
+    share = show.controls.blend
+    show.obey(Command("blend", step, is_step=True))
+    assert "%" in show.notices[-1]
+    seen = show.run(3)
+    assert {round(controls.blend - share, 3) for controls in seen} == {step}
 
 
 def test_a_blend_of_a_person_stays() -> None:
@@ -129,6 +152,9 @@ def test_a_blend_of_a_person_stays() -> None:
     assert {controls.blend for controls in seen} == {0.3}
     assert {controls.partner for controls in seen} == {3}
     assert chosen(seen) == [0, 1]
+    # Alone it would be no blend, so what is blended into all is none of them.
+    show = Show(4, Controls(partner=1, blend=0.3))
+    assert chosen(show.run(5)) == [0, 2]
 
 
 def test_one_style_gives_no_commands() -> None:

@@ -80,7 +80,7 @@ class Show:
             if self.is_paused:
                 continue
             image = images[self.frames % 4].copy()
-            image[0, :8] = self.frames % 256
+            image[:, :8] = self.frames % 256  # no two of them alike, wherever one looks
             start_s = time.perf_counter()
             self.sink.write(StyledFrame(image, self.frames * self._period_s, fps=50.0))
             self.longest_write_s = max(self.longest_write_s, time.perf_counter() - start_s)

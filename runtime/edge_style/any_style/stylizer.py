@@ -19,6 +19,8 @@ from edge_style.stylizer import Stylizer
 # The photo's own code is looked up anew after so many frames, and approached in small steps, or the
 # picture would jump.
 _LOOKED_UP_EVERY = 30
+# Frames without use for their own code: the one that was known is of another scene by then.
+_FORGOTTEN_AFTER = 30
 # Of these so many are for the encoder, beside the frames: by itself it takes as long as 15 to 20 of
 # them at 640x480, and it shares the cores with them.
 _LOOKED_UP_AHEAD = 25
@@ -95,6 +97,7 @@ class AnyStylizer(StagedStylizer):
         self._own: Code | None = None
         self._wanted = codes[0]
         self._frames_since = 0
+        self._unused = 0
         self._beside = ThreadPoolExecutor(1, "style of the frame")
         self._coming: Future[Code] | None = None
 
@@ -184,11 +187,21 @@ class AnyStylizer(StagedStylizer):
         own_share = 1 - float(weights @ self._shares)
         if own_share > 1e-4:
             code += own_share * self._own_code(prepared.frame)
+            self._unused = 0
+        else:
+            self._unused += 1
+            if self._unused == _FORGOTTEN_AFTER:
+                self.forget_frames()
         return self._stylizer.infer(prepared.values, code)
 
     def finish(self, inferred: Any, frame: Rgb) -> Rgb:
         """Last step."""
         return self._stylizer.finish(inferred, frame)
+
+    def forget_frames(self) -> None:
+        """Frames to come are of another scene: their own style is looked up anew."""
+        self._own = self._coming = None
+        self._frames_since = 0
 
     def warm_up(self, height_px: int, width_px: int) -> None:
         """Run once on a grey frame."""

@@ -105,6 +105,9 @@ class Networks:
                 raise UsageError(f"'{stylizer.path.name}' runs at one size only: leave --fps out")
         steps = size_steps(output_px)
         costs_ms = [max(_cost_ms(stylizer, step) for stylizer in self.stylizers) for step in steps]
+        for stylizer in self.stylizers:
+            if isinstance(stylizer, AnyStylizer):
+                stylizer.forget_frames()  # they were grey
         rate = self.rate = RateController(self._options.target_fps or 0.0, steps, costs_ms)
         self.staged = [ScaledStylizer(stylizer, output_px, rate) for stylizer in self.stylizers]
 

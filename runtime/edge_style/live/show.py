@@ -98,7 +98,9 @@ class Show:
                     for sink in sinks:
                         sink.meet([one.greeting for one in sinks if one.greeting])
                     controls = self._first_controls(networks)
-                    if self.resumed_frames and list_styles(networks)[controls.style].adopts:
+                    styles = list_styles(networks)
+                    shown = {controls.style, controls.partner} - {None}
+                    if self.resumed_frames and any(styles[number or 0].adopts for number in shown):
                         controls = replace(controls, adopted_picture=self._first_picture())
                     try:
                         run_pipeline(

@@ -88,6 +88,7 @@ class Look:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._steps = 0
+        self._follows = False
         self._frames = 0
         self._next_s = 0.0
 
@@ -96,6 +97,18 @@ class Look:
         if self._choice.match is not None:
             self._advance_if_due(frame)
         return self._table.apply(frame)
+
+    def restart(self) -> None:
+        """The next frame has other colours: it waits for a table of its own."""
+        if self._thread is not None:
+            self._thread.join()
+        if self._choice.match is not None:
+            self._seen.clear()
+            self._target = None
+
+    def follow(self) -> None:
+        """Colours are changing: the next step goes by the newest frame alone, all the way."""
+        self._follows = True
 
     def _advance_if_due(self, frame: Rgb) -> None:
         if self._error is not None:
@@ -122,7 +135,8 @@ class Look:
 
     def _advance(self, small: Rgb) -> None:
         """One step: remember the frame, match anew if it is time, move the table."""
-        is_cut = bool(self._seen) and _change(self._seen[-1], small) > _CUT_LEVELS
+        follows, self._follows = self._follows, False
+        is_cut = follows or (bool(self._seen) and _change(self._seen[-1], small) > _CUT_LEVELS)
         if is_cut:
             self._seen.clear()
         self._seen.append(small)

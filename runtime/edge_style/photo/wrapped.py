@@ -9,6 +9,9 @@ from edge_style.photo import NO_PAINTING
 from edge_style.photo.look import Look, LookChoice
 from edge_style.stages import StagedStylizer
 
+# Of the weights over styles, in sum, from a frame to the next: less is a step of a fade.
+_OTHER_STYLE = 0.5
+
 
 class NoPainting(StagedStylizer):
     """In a stylizer's place where a look is all that is wanted: frames stay as they are.
@@ -56,9 +59,27 @@ class WithLook:
     def __init__(self, stylizer: Any, look: Look) -> None:
         self._stylizer = stylizer
         self._look = look
+        self._weights: list[float] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stylizer, name)
+
+    def adopt(self, picture: Rgb) -> None:
+        """Paint like a picture, whose colours are others."""
+        self._stylizer.adopt(picture)
+        self._look.restart()
+
+    def infer(self, prepared: Any, style: Sequence[float] | None = None) -> Any:
+        """Second step. Other styles have other colours, which the look is matched with."""
+        weights = None if style is None else [float(weight) for weight in style]
+        if weights is not None and self._weights is not None:
+            moved = sum(abs(a - b) for a, b in zip(weights, self._weights, strict=True))
+            if moved > _OTHER_STYLE:
+                self._look.restart()
+            elif moved > 0:
+                self._look.follow()
+        self._weights = weights
+        return self._stylizer.infer(prepared, style)
 
     def finish(self, inferred: Any, frame: Rgb) -> Rgb:
         """Last step: the stylizer's, and the look."""

@@ -14,6 +14,9 @@ from edge_style.pipeline.steady import Steadier
 from edge_style.sources import Frame
 from edge_style.stages import Image, StagedStylizer
 
+# Of the weights over styles, in sum, from a frame to the next: more is another style.
+_FADE_STEP = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -32,6 +35,22 @@ class Rendered:
     style: Style
     provider: str
     network_px: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Painted:
+    """What a picture was painted with."""
+
+    network: int
+    adopted: int
+    weights: tuple[float, ...]
+
+    def follows(self, other: "_Painted | None") -> bool:
+        """Whether it is nearly what `other` was, as the next step of a fade is."""
+        if other is None or (self.network, self.adopted) != (other.network, other.adopted):
+            return False
+        moved = sum(abs(a - b) for a, b in zip(self.weights, other.weights, strict=True))
+        return moved <= _FADE_STEP
 
 
 class Renderer:
@@ -62,7 +81,7 @@ class Renderer:
         self._steadier = steadier
         self._rate = rate
         self._mixer = Mixer()
-        self._steadied: object = None
+        self._steadied: _Painted | None = None
         self._adopted: dict[int, int] = {}
 
     def prepare(self, frame: Frame, controls: Controls) -> Prepared:
@@ -92,7 +111,8 @@ class Renderer:
         style = self._styles[controls.style]
         weights = weights_of(controls, self._styles)
         stylizer, frame = self._stylizers[style.network], prepared.frame
-        if style.adopts:
+        partner = None if controls.partner is None else self._styles[controls.partner]
+        if style.adopts or (partner is not None and controls.blend > 0 and partner.adopts):
             self._adopt(stylizer, style.network, frame.image, controls)
         if stylizer.takes_strength:
             weights = tuple(controls.strength * share for share in weights or (1.0,))
@@ -102,9 +122,8 @@ class Renderer:
         infer_ms = _ms_since(start_s)
         start_s = time.perf_counter()
         picture = stylizer.finish(inferred, frame.image)
-        picture = self._touch_up(
-            picture, frame.image, controls, (style, weights, controls.adopted), is_repeat
-        )
+        painted = _Painted(style.network, controls.adopted, tuple(weights or ()))
+        picture = self._touch_up(picture, frame.image, controls, painted, is_repeat)
         post_ms = _ms_since(start_s)
         self._meter.spent("infer", infer_ms)
         self._meter.spent("post", post_ms)
@@ -122,7 +141,7 @@ class Renderer:
             self._adopted[network] = controls.adopted
 
     def _touch_up(
-        self, picture: Image, frame: Image, controls: Controls, painted: object, is_repeat: bool
+        self, picture: Image, frame: Image, controls: Controls, painted: _Painted, is_repeat: bool
     ) -> Image:
         if controls.is_plain and self._steadier is None:
             return picture
@@ -130,9 +149,9 @@ class Renderer:
         if frame.shape != picture.shape:
             frame = resize_to_cover(frame, width, height)
         if self._steadier is not None and not is_repeat:
-            if painted != self._steadied:
+            if not painted.follows(self._steadied):
                 self._steadier.reset()
-                self._steadied = painted
+            self._steadied = painted
             picture = self._steadier.steady(picture, frame)
         return self._mixer.mix(picture, frame, controls)
 

@@ -26,16 +26,17 @@ class TurnsSink(Sink):
         self._last_s: float | None = None
         self._controls = Controls()
         self._styles: tuple[Style, ...] = ()
-        self._fading_to: int | None = None
-        self._said: list[Command | Notice] = []
 
     def apply(self, state: ShowState) -> None:
         before, self._controls, self._styles = self._controls, state.controls, state.styles
-        is_other_pair = self._fading_to is not None and state.controls.partner != self._fading_to
-        if state.controls.style != before.style or is_other_pair:
-            if self._fading_to is not None and not is_other_pair:
-                self._said.append(Command("blend", 0.0, is_quiet=True))  # what the fade left
-            self._turn_s, self._fading_to = 0.0, None
+        # A fade that is none any more was taken over by somebody, who blends.
+        was_stopped = before.is_fading and not state.controls.is_fading
+        was_chosen = (state.controls.choices, state.controls.adopted) != (
+            before.choices,
+            before.adopted,
+        )
+        if was_stopped or was_chosen:
+            self._turn_s = 0.0
 
     def write(self, frame: StyledFrame) -> None:
         if self._controls.is_paused:
@@ -47,30 +48,31 @@ class TurnsSink(Sink):
         self._last_s = frame.time_s
 
     def poll(self) -> list[Command | Notice]:
-        said, self._said = self._said, []
-        following = self._following()
-        if said or following is None or self._controls.is_paused:
-            return said
+        controls, following = self._controls, self._following()
+        if following is None or controls.is_paused:
+            return []
         if self._turn_s >= self._every_s:
-            self._turn_s, self._fading_to = 0.0, None
             return [Command("style", following)]
         share = round((self._turn_s - (self._every_s - self._fade_s)) / self._fade_s, 4)
-        is_there = self._fading_to is not None and share == self._controls.blend
-        if share <= 0 or is_there or not self._fades(following):
+        is_there = controls.is_fading and share == controls.blend
+        can_fade = not self._is_blended and can_blend(self._styles, controls.style, following)
+        if share <= 0 or is_there or not can_fade:
             return []
-        self._fading_to = following
-        return [Command("partner", following, share=share, is_quiet=True)]
+        return [Command("partner", following, fade=share)]
 
-    def _fades(self, following: int) -> bool:
+    @property
+    def _is_blended(self) -> bool:
+        """Whether somebody wants two styles together."""
         controls = self._controls
-        is_blended = controls.partner is not None and controls.blend > 0 and self._fading_to is None
-        return not is_blended and can_blend(self._styles, controls.style, following)
+        return controls.partner is not None and controls.blend > 0 and not controls.is_fading
 
     def _following(self) -> int | None:
-        """The number of the next style, None if there is no other."""
-        count = len(self._styles)
-        for step in range(1, count):
-            number = (self._controls.style + step) % count
-            if not self._styles[number].adopts:
-                return number
-        return None
+        """The number of the next style, None if there is no other.
+
+        One that is blended into all of them is passed over: it would be alone, and the blend gone.
+        """
+        count, controls = len(self._styles), self._controls
+        others = [(controls.style + step) % count for step in range(1, count)]
+        others = [number for number in others if not self._styles[number].adopts]
+        alone = controls.partner if self._is_blended else None
+        return next((number for number in others if number != alone), next(iter(others), None))

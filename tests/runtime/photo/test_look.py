@@ -16,6 +16,7 @@ from edge_style.photo.table import (
     write_cube,
 )
 from edge_style.photo.transport import carry_over
+from edge_style.photo.wrapped import NoPainting, WithLook
 
 
 def picture(seed: int, width_px: int = 80, height_px: int = 60) -> np.ndarray:
@@ -106,6 +107,43 @@ def test_another_scene_gets_its_own_table_at_once(reference):
         made = look.apply(bright)
     alone = Look(LookChoice.read(reference), in_background=False).apply(bright)
     assert np.abs(made.astype(int) - alone).mean() < 2
+
+
+class Shades(NoPainting):
+    """Two styles, a dark one and a bright one."""
+
+    styles = ("dark", "bright")
+
+    def infer(self, prepared, style=None):
+        weights = (1, 0) if style is None else style
+        return (prepared * (0.2 * weights[0] + weights[1])).astype(np.uint8)
+
+
+@pytest.mark.parametrize("in_background", [True, False])
+def test_another_style_gets_its_own_table_at_once(reference, in_background):
+    stylizer = WithLook(Shades(), Look(LookChoice.read(reference), in_background=in_background))
+    frame = picture(8)
+
+    def shown(style):
+        return stylizer.finish(stylizer.infer(frame, style), frame).astype(int)
+
+    goal = cv2.imread(str(reference))[..., ::-1].mean((0, 1))
+    for style in ((1, 0), (0, 1), (1, 0)):
+        for _ in range(20):
+            last = shown(style)
+            assert np.abs(last.mean((0, 1)) - goal).max() < 12
+
+
+def test_a_look_follows_a_fade(reference):
+    stylizer = WithLook(Shades(), Look(LookChoice.read(reference), in_background=False))
+    frame = picture(8)
+    goal = cv2.imread(str(reference))[..., ::-1].mean()
+    for step in range(46 + 8):
+        share = min(1.0, step / 45)
+        made = stylizer.finish(stylizer.infer(frame, (1 - share, share)), frame)
+        # Between two of its steps, eight frames here, colours run ahead.
+        assert abs(made.mean() - goal) < 40
+    assert abs(made.mean() - goal) < 12
 
 
 def test_errors_in_the_background_reach_the_caller():

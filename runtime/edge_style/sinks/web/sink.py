@@ -45,6 +45,7 @@ class WebSink(Sink):
         self._state: ShowState | None = None
         self._frame: StyledFrame | None = None
         self._notices = 0
+        self._notice = ""
         self._thread: threading.Thread | None = None
         guard = Guard(host, token)
         wanted = DEFAULT_PORT if port is None else port
@@ -68,7 +69,8 @@ class WebSink(Sink):
 
     def apply(self, state: ShowState) -> None:
         if state.notice:
-            self._notices += 1
+            # Kept until the next one: what changes behind it may come before anybody asks.
+            self._notices, self._notice = self._notices + 1, state.notice
         self._state = state
 
     def write(self, frame: StyledFrame) -> None:
@@ -111,7 +113,7 @@ class WebSink(Sink):
                 {"title": style.title, "network": style.network, "adopts": style.adopts}
                 for style in state.styles
             ]
-            told["notice"] = {"number": self._notices, "text": state.notice}
+            told["notice"] = {"number": self._notices, "text": self._notice}
             told["trouble"] = state.trouble
         if frame is not None:
             told["figures"] = {

@@ -112,7 +112,6 @@ export class App {
       if (number === null) this.#turns.begin();
       else this.#obey({ name: "style", number });
     });
-    this.#turns.begin();
     this.#watch(address);
     for (const style of manifest.styles) this.#addStyle(style);
     const first = manifest.styles.findIndex(({ id }) => id === address.style);
@@ -177,8 +176,9 @@ export class App {
     this.#wishes = wishes;
     if (wishes.isPaused !== before.isPaused) this.#player.setPaused(wishes.isPaused);
     if (wishes.style !== before.style) this.#requestStyle();
-    if (wishes.isPaused) this.#turns.stop();
-    else if (before.isPaused || wishes.style !== before.style) this.#turns.begin();
+    // A style's turn begins when it has come, or slow connections would never see one.
+    if (wishes.isPaused || wishes.style !== before.style) this.#turns.stop();
+    else if (before.isPaused) this.#turns.begin();
     this.#player.setView(wishes.view);
     this.#showWishes();
     this.#gallery.mark(wishes.style);
@@ -245,6 +245,7 @@ export class App {
     this.#stage.title = ready.note;
     this.#player.styleIsReady();
     this.#turns.note(ready.id, true);
+    if (!this.#wishes.isPaused) this.#turns.begin();
     if (isFirst && this.#manifest.isKeptOffline) void this.#keepFiles(ready);
   }
 
@@ -267,6 +268,7 @@ export class App {
     const failed = this.#wishes.style;
     this.#turns.note(id, false);
     if (this.#styles[failed]?.id !== id) return;
+    if (!this.#wishes.isPaused) this.#turns.begin();
     const before = this.#styles.findIndex((style) => style.id === this.#ready?.id);
     const retry = (): void => {
       if (this.#wishes.style === failed) this.#requestStyle();

@@ -14,13 +14,13 @@ export class Turns {
     this.#onTurn = onTurn;
   }
 
-  /** A turn begins: a style was chosen, by whomever, or the picture moves again. */
+  /** A turn begins: a style that was chosen, by whomever, has come, or the picture moves again. */
   begin(): void {
     this.stop();
     if (this.#everyMs !== null) this.#timer = setTimeout(this.#onTurn, this.#everyMs);
   }
 
-  /** The picture stands still, and so does the clock. */
+  /** The picture stands still, or another style is on its way, and so does the clock. */
   stop(): void {
     clearTimeout(this.#timer);
   }
