@@ -220,6 +220,8 @@ def test_the_list_of_what_is_kept_aside(tmp_path: Path) -> None:
     file = tmp_path / "aside.txt"
     file.write_text("# why\n\n a.jpg \nb.png # this too\n")
     assert read_aside(file) == ("a.jpg", "b.png")
+    file.write_text("a.jpg\n", encoding="utf-8-sig")
+    assert read_aside(file) == ("a.jpg",)
     file.write_text("# nothing\n")
     with pytest.raises(UsageError, match="names no picture"):
         read_aside(file)

@@ -177,7 +177,9 @@ def test_a_base_of_another_network_is_refused_in_a_line(
     recipe.write_text(f"[network]\n{network}\n")
     options = ["--content", photo_folder, "--vgg", vgg_file, "--output", output, "--workers", 0]
     options += ["--config", recipe, "--from", base_file]
-    paintings = [painting_file, painting_file, "--many"] if many else [painting_file]
+    other = painting_file.with_name("other.png")
+    other.write_bytes(painting_file.read_bytes())
+    paintings = [painting_file, other, "--many"] if many else [painting_file]
     assert train(*paintings, *options) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert error.startswith("error: the checkpoint does not fit architecture 'lean'")

@@ -244,4 +244,5 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert "refused: cannot write" in run.stdout, run.stderr
+    assert run.stdout.rstrip().endswith("x.pth: File too large")
     assert list(tmp_path.iterdir()) == []

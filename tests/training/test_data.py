@@ -19,6 +19,15 @@ def test_finds_pictures_of_all_kinds_in_nested_folders(photo_folder: Path) -> No
     assert "notes.txt" not in names
 
 
+def test_hidden_pictures_and_folders_are_left_out(tmp_path: Path) -> None:
+    for name in ("a.jpg", ".b.jpg", ".thumbs/c.jpg", "d/.e/f.jpg", "d/g.jpg"):
+        path = tmp_path / ".config" / name  # where the folder itself lies is the user's affair
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"picture")
+    found = find_photos(tmp_path / ".config")
+    assert [path.name for path in found] == ["a.jpg", "g.jpg"]
+
+
 def test_empty_and_missing_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="no picture"):
         find_photos(tmp_path)

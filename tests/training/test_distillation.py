@@ -88,13 +88,16 @@ def test_the_student_comes_nearer_to_its_teacher(make: Any, tmp_path: Path) -> N
 
 def test_each_style_of_a_student_of_many_is_its_teachers(make: Any, tmp_path: Path) -> None:
     config = replace(TINY, steps=80, validate_every=40, network={**SMALL, "styles": 2})
-    make(config, teacher(1, "dark", -1.5), teacher(1, "light", 1.5)).run(Log())
+    light = teacher(1, "light", 1.5)
+    light = replace(light, training={**light.training, "style_weight": 12.0})
+    make(config, teacher(1, "dark", -1.5), light).run(Log())
     written = load_checkpoint(tmp_path / "small.pth")
     assert written.style_names == ("dark", "light")
+    assert [style["style_weight"] for style in written.styles] == [7.0, 12.0]
     photo = torch.full((1, 3, 48, 48), 128.0)
     with torch.no_grad():
-        dark, light = (written.single_style(name).build()(photo) for name in ("dark", "light"))
-    assert float((light - dark).mean()) > 50
+        painted = [written.single_style(name).build()(photo) for name in ("dark", "light")]
+    assert float((painted[1] - painted[0]).mean()) > 50
 
 
 def test_crops_of_several_sizes_are_validated_on_too(make: Any) -> None:

@@ -106,6 +106,17 @@ def test_every_round_has_each_style_once_however_batches_cut_it(styles: int, bat
     assert len(rounds.unique(dim=0)) > 1, "not always in one order"
 
 
+def test_two_paintings_of_one_name_are_refused(
+    paintings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "more").mkdir()
+    again = tmp_path / "more" / "dark.png"
+    again.write_bytes(paintings[1].read_bytes())
+    options = ["--content", tmp_path, "--output", tmp_path / "many.pth", "--many"]
+    assert train(paintings[0], again, *options) == 2
+    assert "two of the paintings are called 'dark'" in capsys.readouterr().err
+
+
 def test_paintings_are_trained_together_and_credited(
     paintings: list[Path], photo_folder: Path, vgg_file: Path, tmp_path: Path
 ) -> None:

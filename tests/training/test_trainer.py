@@ -7,19 +7,23 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 
 from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
-from edge_style.images import read_image
+from edge_style.images import read_image, write_image
 from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig, check_settings, read_recipe
 from edge_style_training.data import CropDataset, crop_loader, find_photos, to_tensor
 from edge_style_training.muon import Muon
-from edge_style_training.resuming import fingerprint
-from edge_style_training.schedule import learning_rate_at
+from edge_style_training.resuming import fingerprint, resume_file
+from edge_style_training.run import console_of
+from edge_style_training.schedule import learning_rate_at, style_share_at
 from edge_style_training.trainer import Trainer
 from edge_style_training.training_loop import Progress, _said_plainly
 from edge_style_training.validation import Validation, hold_out
@@ -214,6 +218,8 @@ def test_recipes_are_checked(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("steps = 9\nstyle_weight = 3\n[network]\nwidth = 8\n")
     assert read_recipe(recipe) == {"steps": 9, "style_weight": 3.0, "network": {"width": 8}}
+    recipe.write_text("steps = 9", encoding="utf-8-sig")  # as Windows' editors write it
+    assert read_recipe(recipe) == {"steps": 9}
     recipe.write_text("stepz = 9")
     with pytest.raises(UsageError, match="unknown setting 'stepz'"):
         read_recipe(recipe)
@@ -235,6 +241,8 @@ def test_recipes_are_checked(tmp_path: Path) -> None:
         ({"crop_spread": float("nan")}, "crop_spread should be at least 1"),
         ({"content_weight": 0.0, "style_weight": 0.0}, "nothing to learn"),
         ({"precision": "int4"}, "precision should be"),
+        ({"seed": 20250712123456}, "seed should lie within"),
+        ({"seed": -(10**20)}, "seed should lie within"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(setting: dict[str, object], message: str) -> None:
@@ -287,6 +295,8 @@ def test_kill_and_resume_loses_one_interval_at_most(
         (["--resume", "--force"], "give one of them"),
         (["--resume"], "there is no checkpoint"),
         (["--architecture", "huge"], "unknown architecture 'huge'"),
+        (["--architecture", "any"], "is made by train-any"),
+        (["--from", "base", "--architecture", "johnson"], "it is of architecture lean"),
     ],
 )
 def test_bad_options_are_one_line(
@@ -339,7 +349,9 @@ def test_an_interrupted_training_is_not_begun_anew_by_mistake(
 
 def test_the_style_loss_comes_to_its_weight_slowly(make_trainer) -> None:
     """While it is held back, the total that is trained on has less of it."""
-    config = replace(TINY, consistency_weight=0.0, style_weight=50.0, steps=4, style_warmup_steps=4)
+    config = replace(
+        TINY, consistency_weight=0.0, style_weight=50.0, steps=16, style_warmup_steps=4
+    )
     trainer = make_trainer(config)
     crops = trainer.dataset[0][0].unsqueeze(0)
     for weight in (12.5, 25.0, 37.5, 50.0, 50.0):
@@ -347,6 +359,39 @@ def test_the_style_loss_comes_to_its_weight_slowly(make_trainer) -> None:
         expected = losses["content"] + weight * losses["style"]
         assert losses["total"] == pytest.approx(expected, rel=1e-4)
         trainer.step += 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "step", "share"), [(1500, 99, 0.5), (40, 4, 0.5), (40, 9, 1), (2, 0, 1)]
+)
+def test_short_trainings_have_their_style_weight_too(steps: int, step: int, share: float) -> None:
+    config = replace(TINY, steps=steps, style_warmup_steps=200)
+    assert style_share_at(config, step) == pytest.approx(share)
+
+
+def test_names_with_dots_are_different_trainings() -> None:
+    names = ["mine.pth", "style-0.5", "style-0.6", "a.b.pth"]
+    files = [resume_file(Path("out") / name) for name in names]
+    assert [file.name for file in files] == [
+        "mine.resume.pth", "style-0.5.resume.pth", "style-0.6.resume.pth", "a.b.resume.pth",
+    ]  # fmt: skip
+    assert {file.parent for file in files} == {Path("out")}
+
+
+def test_names_like_marks_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    training = SimpleNamespace(accelerator=SimpleNamespace(is_main_process=True))
+    line = f"next: edge-style export x/[final]/{'long ' * 30}[/b].pth"
+    console_of(cast("Any", training)).print(line)
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_the_only_photo_that_can_be_read_serves_for_both(tmp_path: Path) -> None:
+    good, broken = tmp_path / "good.png", tmp_path / "broken.jpg"
+    write_image(good, np.full((40, 40, 3), 90, np.uint8))
+    broken.write_text("no picture")
+    held_out, rest = hold_out([broken, good], 8)
+    assert held_out == [good]
+    assert set(rest) == {good, broken}
 
 
 def test_every_weighted_loss_is_in_the_total_that_is_trained_on(make_trainer) -> None:

@@ -65,7 +65,7 @@ def read_aside(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--aside: cannot read {path}: {error}") from error
     names = tuple(name for name in (line.split("#")[0].strip() for line in lines) if name)

@@ -28,7 +28,7 @@ from edge_style_training.networks.any_style import (
 )
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.resuming import fingerprint
-from edge_style_training.schedule import SEED_STRIDE, styles_in_turn
+from edge_style_training.schedule import SEED_STRIDE, style_share_at, styles_in_turn
 from edge_style_training.steadiness import MAX_SHIFT_PX, steadiness_losses, two_views
 from edge_style_training.training_loop import Progress, Training
 from edge_style_training.validation import read_crops
@@ -273,7 +273,7 @@ class AnyTrainer(Training):
         costs = _style_costs(grams, wanted.grams)
         share = _style_costs(untouched, wanted.grams) / self.usual_cost
         style = self.usual_cost * _style_loss(costs / self.usual_cost, share).mean()
-        come = min(1.0, (self.step + 1) / max(1, config.style_warmup_steps))
+        come = style_share_at(config, self.step)
         total = config.content_weight * content + come * config.style_weight * style
         total = total + config.consistency_weight * consistency + config.grid_weight * grid
         return {

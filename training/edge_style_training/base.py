@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_style import contract
-from edge_style.errors import CheckpointError
+from edge_style.errors import CheckpointError, UsageError
 from edge_style_training.checkpoint import Checkpoint
 from edge_style_training.config import TrainingConfig, check_settings
 from edge_style_training.networks.any_style import (
@@ -126,11 +126,18 @@ def with_base(settings: Mapping[str, Any], base: Checkpoint, name: str) -> dict[
         settings: as asked for. A `network` says what is to be another than in the base, of the
             same architecture.
         base, name: as of `settings_from`.
+
+    Raises:
+        UsageError, WeightsError: as `settings_from`, or it is of another architecture.
     """
     begun = settings_from(base, name)
     merged = {**begun, **settings}
-    if merged["architecture"] == begun["architecture"]:
-        merged["network"] = {**begun["network"], **settings.get("network", {})}
+    if merged["architecture"] != begun["architecture"]:
+        raise UsageError(
+            f"--from {name}: it is of architecture {begun['architecture']}, and "
+            f"{merged['architecture']} was asked for"
+        )
+    merged["network"] = {**begun["network"], **settings.get("network", {})}
     return merged
 
 

@@ -7,6 +7,7 @@ is ever unpickled beyond tensors and plain containers (`weights_only=True`).
 """
 
 import hashlib
+import io
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -247,15 +248,17 @@ def save_atomically(value: Any, path: Path) -> None:
     """
     # Not from `tempfile`, whose files nobody else may read, also after they are renamed.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # In memory, a few megabytes: PyTorch's own writer says nothing of why a disk does not take it.
+    whole = io.BytesIO()
+    torch.save(value, whole)
     try:
         with temporary.open("wb") as file:
-            torch.save(value, file)
+            file.write(whole.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        # PyTorch's zip writer reports a full disk as a RuntimeError.
-        raise CheckpointError(f"cannot write {path}: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):  # the first error is the one to tell
             temporary.unlink()

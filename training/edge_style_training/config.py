@@ -20,6 +20,8 @@ else:
 CREDITS_KEY = "credits"
 CREDIT_FIELDS = frozenset({"name", "painting", "artist", "year", "licence", "source"})
 # What other trainings do not look at.
+# Seeds of single steps are made of it, and torch takes 64 bits.
+_LARGEST_SEED = 1 << 40
 ANY_STYLE_SETTINGS = frozenset({"styles_per_photo", "style_bank", "feedback_styles"})
 
 
@@ -117,6 +119,8 @@ class TrainingConfig:
                 raise UsageError(f"{name} should be at least {minimum}, not {value}")
             if value == math.inf:
                 raise UsageError(f"{name} should be finite, not {value}")
+        if abs(self.seed) > _LARGEST_SEED:
+            raise UsageError(f"seed should lie within {_LARGEST_SEED:,} of 0, not {self.seed:,}")
         if not 0 < self.learning_rate < math.inf:
             raise UsageError(
                 f"learning_rate should be above 0 and finite, not {self.learning_rate}"
@@ -175,7 +179,7 @@ def read_credits(path: Path) -> dict[str, dict[str, str]]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        recipe: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        recipe: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise UsageError(f"there is no recipe {path}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -27,7 +27,7 @@ _MAX_ZOOM = 2.0
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """All files under `folder` whose suffix is one of a picture, sorted, hidden ones left out.
+    """All files under `folder` whose suffix is one of a picture, sorted, hidden ones and hidden folders left out.
 
     Raises:
         ContentError: no such folder, or no picture in it.
@@ -37,7 +37,8 @@ def find_photos(folder: Path) -> list[Path]:
     photos = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not photos:
         raise ContentError(

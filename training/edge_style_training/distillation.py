@@ -90,6 +90,9 @@ class Distillation(Training):
         taught = [weight for each in teachers for weight in each.weights.values()]
         self.material["teachers"] = fingerprint(each.float().numpy().tobytes() for each in taught)
         self.credits = [{name: getattr(each, name) for name in _CREDITS} for each in teachers]
+        self._style_weights = [
+            float(each.training.get("style_weight", config.style_weight)) for each in teachers
+        ]
         self.teachers = [
             teacher.build().requires_grad_(requires_grad=False).to(self.device)
             for teacher in teachers
@@ -131,8 +134,10 @@ class Distillation(Training):
         """The teacher's credits; of several, a style for each."""
         if len(self.credits) == 1:
             return {**self.credits[0]}
-        weight = self.config.style_weight
-        styles = [{**style, "style_weight": weight} for style in self.credits]
+        styles = [
+            {**style, "style_weight": weight}
+            for style, weight in zip(self.credits, self._style_weights, strict=True)
+        ]
         return {"name": self.output.stem, "styles": styles}
 
     def _taught(self, photos: Tensor, styles: Tensor) -> Tensor:

@@ -12,6 +12,15 @@ from edge_style_training.checkpoint import Checkpoint, load_tensors
 _FREE = frozenset({"validate_every", "checkpoint_every"})
 
 
+def resume_file(output: Path) -> Path:
+    """Where the state of a training lies until it is finished: `mine.resume.pth` for `mine.pth`.
+
+    Of another suffix nothing is taken away: `style-0.5` and `style-0.6` are two trainings.
+    """
+    name = output.stem if output.suffix == ".pth" else output.name
+    return output.with_name(f"{name}.resume.pth")
+
+
 def fingerprint(parts: Iterable[bytes]) -> str:
     """Tells other parts, or the same in another order, apart."""
     found = hashlib.sha256()

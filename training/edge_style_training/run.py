@@ -84,6 +84,10 @@ def run_training(
     config = TrainingConfig(**{**settings, "network": network_settings})
     if many and (config.architecture != "lean" or len(paintings) < 2):
         raise UsageError("--many wants two paintings or more, and the architecture lean")
+    names = [path.stem for path in paintings]
+    if many and len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"two of the paintings are called '{twice}', as their styles would be")
     check_output(output, resume=resume, force=force)
     pictures = [read_painting(path, config.style_px) for path in paintings]
     photos = find_photos(content)
@@ -118,7 +122,14 @@ def run_training(
 
 def console_of(training: Training) -> Console:
     """Where a training's main process writes; the others are quiet."""
-    return Console(stderr=True, quiet=not training.accelerator.is_main_process)
+    return Console(
+        stderr=True,
+        quiet=not training.accelerator.is_main_process,
+        # Names of files may look like rich's own marks, and commands are to be copied whole.
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def run_shown(

@@ -29,6 +29,12 @@ def learning_rate_at(config: TrainingConfig, step: int) -> float:
     return cosine_rate(config.learning_rate, step, config.steps, warmup_steps)
 
 
+def style_share_at(config: TrainingConfig, step: int) -> float:
+    """Of its weight, which the style loss comes to slowly; in a quarter of all steps at most."""
+    warmup_steps = min(config.style_warmup_steps, config.steps // 4)
+    return min(1.0, (step + 1) / max(1, warmup_steps))
+
+
 def styles_in_turn(first: int, number: int, styles: int, seed: int) -> Tensor:
     """Styles of the photos `first` to `first + number` of a training, int64 [number].
 

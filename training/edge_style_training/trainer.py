@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor
 
+from edge_style.errors import UsageError
 from edge_style_training.base import start
 from edge_style_training.checkpoint import Checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.losses import Losses, PerceptualLoss
 from edge_style_training.networks import build_network
 from edge_style_training.resuming import fingerprint
-from edge_style_training.schedule import SEED_STRIDE, styles_in_turn
+from edge_style_training.schedule import SEED_STRIDE, style_share_at, styles_in_turn
 from edge_style_training.steadiness import MAX_SHIFT_PX, steadiness_losses, two_views
 from edge_style_training.training_loop import Training
 from edge_style_training.validation import Validation, read_crops
@@ -51,6 +52,11 @@ class Trainer(Training):
             description: `Checkpoint`'s name, painting, artist, year, licence, source, styles.
             workers: loader processes.
         """
+        if config.architecture == "any":
+            raise UsageError(
+                "train makes networks of one painting, or of several with --many; one for any "
+                "picture is made by train-any"
+            )
         torch.manual_seed(config.seed)
         self.two_views = config.consistency_weight > 0 or config.grid_weight > 0
         super().__init__(
@@ -106,8 +112,8 @@ class Trainer(Training):
         stylized = stylized[..., : photos.shape[2], : photos.shape[3]]
         losses: Losses = self.criterion(stylized, targets, styles)
         total = losses.total + config.consistency_weight * consistency + config.grid_weight * grid
-        if self.step < config.style_warmup_steps:
-            held_back = 1 - (self.step + 1) / config.style_warmup_steps
+        held_back = 1 - style_share_at(config, self.step)
+        if held_back > 0:
             total = total - held_back * config.style_weight * losses.style
         return {
             "content": losses.content,

@@ -22,7 +22,7 @@ from edge_style_training.config import TrainingConfig
 from edge_style_training.data import CropDataset, crop_loader
 from edge_style_training.muon import Muon
 from edge_style_training.networks.lean import StyleNorm
-from edge_style_training.resuming import best_of, fingerprint, read_state
+from edge_style_training.resuming import best_of, fingerprint, read_state, resume_file
 from edge_style_training.schedule import learning_rate_at
 from edge_style_training.validation import hold_out
 
@@ -167,7 +167,7 @@ class Training(ABC):
 
     @property
     def resume_path(self) -> Path:
-        return self.output.with_suffix(".resume.pth")
+        return resume_file(self.output)
 
     @property
     def unwrapped(self) -> nn.Module:

@@ -18,7 +18,7 @@ def hold_out(photos: Sequence[Path], number: int) -> tuple[list[Path], list[Path
     """Photos for validation and photos for training: `number`, but at most a fifth, and the rest.
 
     The choice depends on the number of photos alone, and on which are broken: those are left to
-    the training, which skips and counts them. A single photo serves for both.
+    the training, which skips and counts them. A single one that can be read serves for both.
 
     Raises:
         ContentError: none of them can be read.
@@ -30,7 +30,8 @@ def hold_out(photos: Sequence[Path], number: int) -> tuple[list[Path], list[Path
     if not held_out:
         raise ContentError(f"none of the {len(photos)} photos can be read, {shuffled[0]} for one")
     taken = set(held_out)
-    return held_out, [photo for photo in shuffled if photo not in taken] or shuffled
+    rest = [photo for photo in shuffled if photo not in taken]
+    return held_out, rest if any(map(_is_readable, rest)) else shuffled
 
 
 def _is_readable(photo: Path) -> bool:
