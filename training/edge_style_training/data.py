@@ -27,7 +27,9 @@ _MAX_ZOOM = 2.0
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """All files under `folder` whose suffix is one of a picture, sorted, hidden ones and hidden folders left out.
+    """All files under `folder` whose suffix is one of a picture, sorted.
+
+    Hidden ones, and those in hidden folders, are left out.
 
     Raises:
         ContentError: no such folder, or no picture in it.
