@@ -205,9 +205,10 @@ def stylize_photo(
         ModelError, ProviderError: the network fails on it.
     """
     rgb = read_image(photo)
+    ensure_min_side(rgb, f"'{photo}'")
     if long_side_px is not None:
         rgb = resize_long_side(rgb, long_side_px)
-    ensure_min_side(rgb, f"'{photo}'")
+        ensure_min_side(rgb, f"'{photo}' with --size {long_side_px}")
     prepared = stylizer.prepare(rgb)
     start = time.perf_counter()
     inferred = stylizer.infer(prepared)  # type: ignore[arg-type] # what its own `prepare` gave

@@ -7,10 +7,10 @@ plain function with typer annotations, and its name is the command's.
 
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,8 +27,14 @@ from edge_style.cli_common import (
     print_json,
 )
 from edge_style.cli_video import video
-from edge_style.errors import EdgeStyleError, UsageError
+from edge_style.errors import EdgeStyleError, ImageError, UsageError
 from edge_style.shutdown import end_process_when_interrupted, leave
+
+if TYPE_CHECKING:
+    from edge_style.any_style import AnyStylizer
+    from edge_style.batch import BatchSize
+    from edge_style.photo.wrapped import NoPainting
+    from edge_style.stylizer import Stylizer
 
 COMMANDS_GROUP = "edge_style.commands"
 USAGE_STATUS = 2
@@ -95,48 +101,34 @@ def image(
     json_output: JsonOption = False,
 ) -> None:
     """Stylize photos."""
-    from edge_style.any_style import AnyStylizer
-    from edge_style.batch import BatchSize, check_is_no_input, plan_outputs, stylize_photo
-    from edge_style.photo import NO_PAINTING
+    from edge_style.batch import BatchSize, plan_outputs, stylize_photo
     from edge_style.photo.look import LookChoice
-    from edge_style.photo.wrapped import NoPainting
-    from edge_style.providers import AUTO
-    from edge_style.stylizer import Stylizer
 
     choice = None if look is None else LookChoice.read(look)
     batch_size = BatchSize.parse(size)
     planned = plan_outputs(photos, chosen_models(model, look), output)
-    stylizers: dict[str, Stylizer | NoPainting | AnyStylizer] = {}
     # All are opened before the first picture is written: a mistake is one line and nothing else.
+    stylizers = {
+        name: _open_stylizer(name, pairs, style, look, provider, batch_size)
+        for name, pairs in planned.items()
+    }
+    results: list[dict[str, object]] = []
+    failed: list[str] = []
+    total = sum(map(len, planned.values()))
     for name, pairs in planned.items():
-        read = [] if look is None else [look]
-        if name == NO_PAINTING:
-            if style is not None or provider != AUTO:
-                raise UsageError("--style and --provider are for networks: give a --model too")
-            stylizers[name] = NoPainting(batch_size.exact_px)
-        else:
-            loaded = Stylizer.load(name, provider=provider, size=batch_size.exact_px, tell=note)
-            stylizers[name] = loaded
-            if loaded.takes_code:
-                painter = AnyStylizer.open(loaded, style, is_live=False)
-                if len(painter.styles) > 1:
-                    raise UsageError(
-                        "a photo has one style: give one picture as --style, or a mix such as "
-                        "one.jpg=0.7+two.jpg=0.3"
-                    )
-                stylizers[name] = painter
-                read += painter.files
-            elif style is not None:
-                raise UsageError(f"'{loaded.name}' has its own styles: leave --style out")
-        for _, target in pairs:
-            check_is_no_input(target, read)
-    results = []
-    for name, pairs in planned.items():
-        stylizer = stylizers[name]
+        stylizer, is_told = stylizers[name], False
         for photo, target in pairs:
-            made = stylize_photo(stylizer, photo, target, batch_size.long_side_px, choice)
-            if (photo, target) == pairs[0]:
+            try:
+                made = stylize_photo(stylizer, photo, target, batch_size.long_side_px, choice)
+            except ImageError as error:
+                if total == 1:
+                    raise
+                note(f"note: {error}")  # one of many keeps the others from nothing
+                failed.append(str(photo))
+                continue
+            if not is_told:
                 note_start(stylizer)  # not before, so that an error stays the only line
+                is_told = True
             made_size = f"{made.size_px[0]}x{made.size_px[1]}"
             note(f"{target}: {made_size}, {made.infer_ms:.0f} ms")
             results.append(
@@ -152,7 +144,48 @@ def image(
                 }
             )
     if json_output:
-        print_json({"results": results})
+        print_json({"results": results, "failed": failed})
+    if failed:
+        raise ImageError(f"{len(failed)} of {total} pictures could not be made")
+
+
+def _open_stylizer(
+    name: str,
+    pairs: Sequence[tuple[Path, Path]],
+    style: str | None,
+    look: Path | None,
+    provider: str,
+    size: "BatchSize",
+) -> "Stylizer | NoPainting | AnyStylizer":
+    """What paints the pictures of `pairs`; none of their targets may be a file that it reads."""
+    from edge_style.any_style import AnyStylizer
+    from edge_style.batch import check_is_no_input
+    from edge_style.photo import NO_PAINTING
+    from edge_style.photo.wrapped import NoPainting
+    from edge_style.providers import AUTO
+    from edge_style.stylizer import Stylizer
+
+    read = [] if look is None else [look]
+    stylizer: Stylizer | NoPainting | AnyStylizer
+    if name == NO_PAINTING:
+        if style is not None or provider != AUTO:
+            raise UsageError("--style and --provider are for networks: give a --model too")
+        stylizer = NoPainting(size.exact_px)
+    else:
+        stylizer = loaded = Stylizer.load(name, provider=provider, size=size.exact_px, tell=note)
+        if loaded.takes_code:
+            stylizer = AnyStylizer.open(loaded, style, is_live=False)
+            if len(stylizer.styles) > 1:
+                raise UsageError(
+                    "a photo has one style: give one picture as --style, or a mix such as "
+                    "one.jpg=0.7+two.jpg=0.3"
+                )
+            read += stylizer.files
+        elif style is not None:
+            raise UsageError(f"'{loaded.name}' has its own styles: leave --style out")
+    for _, target in pairs:
+        check_is_no_input(target, read)
+    return stylizer
 
 
 app.command()(cam)

@@ -156,6 +156,29 @@ def test_several_photos_and_styles_into_a_folder(cli, models, photo, tmp_path):
     assert results[0]["infer_ms"] > 0
 
 
+def test_a_damaged_photo_keeps_the_others_from_nothing(cli, models, photo, tmp_path):
+    broken, last = tmp_path / "broken.jpg", tmp_path / "last.png"
+    broken.write_text("no picture")
+    last.write_bytes(Path(photo).read_bytes())
+    (tmp_path / "made").mkdir()
+    options = ["-m", models / "negative.onnx", "-o", "made", "--json"]
+    result = cli("image", broken, photo, last, *options)
+    assert result.status == 2
+    found = json.loads(result.out)
+    assert [Path(each["photo"]).name for each in found["results"]] == ["photo.png", "last.png"]
+    assert found["failed"] == [str(broken)]
+    assert result.err.splitlines()[-1] == "error: 1 of 3 pictures could not be made"
+    assert "broken.jpg' is not a picture" in result.err
+    assert len(list((tmp_path / "made").iterdir())) == 2
+
+
+def test_a_size_that_is_too_small_for_a_photo_is_said_to_be_that(cli, models, tmp_path):
+    wide = tmp_path / "wide.png"
+    wide.write_bytes(encode(make_rgb(400, 20), ".png"))
+    result = cli("image", wide, "-m", models / "negative.onnx", "-o", "out.png", "--size", "200")
+    assert_error(result, "wide.png' with --size 200 has 200x10 pixels")
+
+
 def test_says_which_file_runs_where(cli, models, photo):
     result = cli("image", photo, "-m", models / "negative.onnx", "-o", "out.png")
     assert result.out == ""

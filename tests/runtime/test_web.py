@@ -232,6 +232,9 @@ def test_commands_reach_the_show_and_the_state_says_so(show: Show) -> None:
     assert state["styles"][1]["title"] == "The Negative, Nobody"
     assert state["notice"]["text"] == "strength"
     assert state["figures"]["size"] == "64x48"
+    # What comes behind it, as in a fade with each frame, takes no notice away.
+    show.sink.apply(ShowState(show.controls, show.styles))
+    assert json.loads(ask(show, "/state")[1])["notice"] == state["notice"]
 
 
 @pytest.mark.parametrize(
