@@ -123,7 +123,7 @@ def image(
             except ImageError as error:
                 if total == 1:
                     raise
-                note(f"note: {error}")  # one of many keeps the others from nothing
+                note(f"note: {error}")  # the others are made all the same
                 failed.append(str(photo))
                 continue
             if not is_told:

@@ -156,7 +156,7 @@ def test_several_photos_and_styles_into_a_folder(cli, models, photo, tmp_path):
     assert results[0]["infer_ms"] > 0
 
 
-def test_a_damaged_photo_keeps_the_others_from_nothing(cli, models, photo, tmp_path):
+def test_one_damaged_photo_of_many_does_not_end_it(cli, models, photo, tmp_path):
     broken, last = tmp_path / "broken.jpg", tmp_path / "last.png"
     broken.write_text("no picture")
     last.write_bytes(Path(photo).read_bytes())

@@ -108,6 +108,15 @@ def test_a_pause_stops_the_clock() -> None:
     assert chosen(show.run(1)) == [0, 1]
 
 
+def test_who_pauses_at_the_end_of_a_turn_keeps_the_style() -> None:
+    show = Show(4)
+    show.run(3.9)
+    image = np.zeros((2, 2, 3), np.uint8)
+    show.sink.write(StyledFrame(image, show.time_s + 0.5))
+    show.obey(Command("pause", 1))  # heard before the next style is
+    assert show.sink.poll() == []
+
+
 def test_who_chooses_sees_a_whole_turn_and_a_fade_leaves_nothing() -> None:
     show = Show(4)
     show.run(3.2)
@@ -191,5 +200,6 @@ def test_cam_shows_styles_by_turns(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_every_needs_something_to_change_to(capsys: pytest.CaptureFixture[str]) -> None:
     model = MODELS / "negative.onnx"
     arguments = ["--model", model, "--source", "test", "--output", "null", "--every", "5"]
+    arguments += ["--max-frames", 3]
     assert run_cam(*arguments) == 2
     assert "there is one only" in capsys.readouterr().err.splitlines()[-1]

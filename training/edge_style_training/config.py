@@ -20,9 +20,9 @@ else:
 CREDITS_KEY = "credits"
 CREDIT_FIELDS = frozenset({"name", "painting", "artist", "year", "licence", "source"})
 # What other trainings do not look at.
+ANY_STYLE_SETTINGS = frozenset({"styles_per_photo", "style_bank", "feedback_styles"})
 # Seeds of single steps are made of it, and torch takes 64 bits.
 _LARGEST_SEED = 1 << 40
-ANY_STYLE_SETTINGS = frozenset({"styles_per_photo", "style_bank", "feedback_styles"})
 
 
 @dataclass(frozen=True)
