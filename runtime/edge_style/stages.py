@@ -11,6 +11,11 @@ from edge_style.controls import Style
 Image: TypeAlias = npt.NDArray[np.uint8]
 
 
+# Weights over styles that have `moved` by more from a frame to the next are another style's; by
+# less, they are the next step of a fade.
+OTHER_STYLE = 0.5
+
+
 class StagedStylizer(Protocol):
     """What a pipeline runs, step by step: `finish(infer(prepare(x)), x)`.
 
@@ -108,3 +113,8 @@ def list_styles(stylizers: Sequence[StagedStylizer]) -> tuple[Style, ...]:
             for index, name in enumerate(names)
         ]
     return tuple(listed)
+
+
+def moved(weights: Sequence[float], before: Sequence[float]) -> float:
+    """How far weights over styles are from what they were, in sum; 2 from one style to another."""
+    return sum(abs(a - b) for a, b in zip(weights, before, strict=True))

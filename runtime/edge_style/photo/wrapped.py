@@ -7,10 +7,7 @@ from typing import Any
 from edge_style.images import Rgb, ensure_min_side, resize_to_cover
 from edge_style.photo import NO_PAINTING
 from edge_style.photo.look import Look, LookChoice
-from edge_style.stages import StagedStylizer
-
-# Of the weights over styles, in sum, from a frame to the next: less is a step of a fade.
-_OTHER_STYLE = 0.5
+from edge_style.stages import OTHER_STYLE, StagedStylizer, moved
 
 
 class NoPainting(StagedStylizer):
@@ -73,10 +70,10 @@ class WithLook:
         """Second step. Other styles have other colours, which the look is matched with."""
         weights = None if style is None else [float(weight) for weight in style]
         if weights is not None and self._weights is not None:
-            moved = sum(abs(a - b) for a, b in zip(weights, self._weights, strict=True))
-            if moved > _OTHER_STYLE:
+            change = moved(weights, self._weights)
+            if change > OTHER_STYLE:
                 self._look.restart()
-            elif moved > 0:
+            elif change > 0:
                 self._look.follow()
         self._weights = weights
         return self._stylizer.infer(prepared, style)

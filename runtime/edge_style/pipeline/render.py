@@ -12,10 +12,7 @@ from edge_style.pipeline.mix import Mixer, mirrored
 from edge_style.pipeline.rate import RateController
 from edge_style.pipeline.steady import Steadier
 from edge_style.sources import Frame
-from edge_style.stages import Image, StagedStylizer
-
-# Of the weights over styles, in sum, from a frame to the next: more is another style.
-_FADE_STEP = 0.25
+from edge_style.stages import OTHER_STYLE, Image, StagedStylizer, moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +46,7 @@ class _Painted:
         """Whether it is nearly what `other` was, as the next step of a fade is."""
         if other is None or (self.network, self.adopted) != (other.network, other.adopted):
             return False
-        moved = sum(abs(a - b) for a, b in zip(self.weights, other.weights, strict=True))
-        return moved <= _FADE_STEP
+        return moved(self.weights, other.weights) <= OTHER_STYLE
 
 
 class Renderer:
