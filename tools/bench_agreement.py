@@ -18,7 +18,7 @@ from edge_style.bench.rounds import run_own_job
 from edge_style.catalog import resolve
 from edge_style.errors import EdgeStyleError
 from edge_style.images import parse_size
-from edge_style_tools.script import run_script
+from edge_style_tools.script import at_least, run_script
 
 PLAIN_LOOP = Path(__file__).with_name("plain_loop.py")
 _RUNS = 40
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--size", default="640x480")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=at_least(1), default=5)
     options = parser.parse_args()
     width_px, height_px = parse_size(options.size)
     model = str(resolve(options.model, "cpu"))  # both are to run the same file

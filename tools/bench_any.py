@@ -28,7 +28,7 @@ from edge_style.any_style import AnyStylizer, StyleEncoder
 from edge_style.errors import UsageError
 from edge_style.images import Rgb, read_image, resize_short_side, resize_to_cover, write_image
 from edge_style.stylizer import Stylizer
-from edge_style_tools.script import run_script
+from edge_style_tools.script import at_least, run_script
 from edge_style_tools.subjects import Subject, open_subject
 from edge_style_training.contact_sheet import contact_sheet
 from edge_style_training.data import find_photos, to_tensor
@@ -216,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="name or file of the transformer")
     parser.add_argument("--content", type=Path, required=True, help="folder of photos")
-    parser.add_argument("--photos", type=int, default=4, help="how many of them")
+    parser.add_argument("--photos", type=at_least(1), default=4, help="how many of them")
     parser.add_argument("--styles", type=Path, required=True, help="folder of unseen pictures")
     parser.add_argument("--vgg", type=Path)
     parser.add_argument("--peer", type=Path, help="Python of an environment with the peer")

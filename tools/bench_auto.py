@@ -25,7 +25,7 @@ from edge_style.catalog import is_encoder
 from edge_style.images import parse_size
 from edge_style.providers import package_versions
 from edge_style.stylizer import Stylizer
-from edge_style_tools.script import run_script
+from edge_style_tools.script import at_least, run_script
 
 # Two that are so near are equally good, as far as a measurement can tell.
 _NOISE_SHARE = 0.05
@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--size", default="640x480")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=at_least(1), default=3)
     options = parser.parse_args()
     options.models = [model for model in options.models if not is_encoder(Path(model))]
     places = filter(None, (sys.path[0], os.environ.get("PYTHONPATH")))

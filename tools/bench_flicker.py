@@ -20,13 +20,13 @@ from itertools import islice
 from pathlib import Path
 from statistics import fmean
 
-from edge_style.errors import EdgeStyleError
 from edge_style.images import Rgb, read_image, resize_to_cover
 from edge_style.sources import open_source
 from edge_style.stylizer import Stylizer
 from edge_style_tools.export import ExportSettings, export_network
 from edge_style_tools.flicker import Flicker, Step, filmed, measure, moving_camera, steadied
 from edge_style_tools.photos import read_photos
+from edge_style_tools.script import at_least, run_script
 from edge_style_tools.sources import read_source
 
 SIZE_PX = (320, 240)
@@ -78,41 +78,37 @@ def _moved(photo: Rgb, motion: dict[str, object], seed: int) -> Iterator[Step]:
     return moving_camera(photo, **options)  # type: ignore[arg-type] # of MOTIONS
 
 
-def main() -> int:
+def main() -> None:
     """Read the command line, measure, print JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="+", help="models or checkpoints")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photos, or a photo")
-    parser.add_argument("--limit", type=int, default=6, help="photos")
+    parser.add_argument("--limit", type=at_least(1), default=6, help="photos")
     parser.add_argument("--clip", type=Path, help="a real clip")
-    parser.add_argument("--clip-frames", type=int, default=60)
+    parser.add_argument("--clip-frames", type=at_least(2), default=60)
     parser.add_argument("--stabilize", action="store_true", help="with `--stabilize` too")
     arguments = parser.parse_args()
     report: dict[str, dict[str, dict[str, float]]] = {}
-    try:
-        if arguments.photos.is_dir():
-            photos = read_photos(arguments.photos, limit=arguments.limit)
-        else:
-            photos = [read_image(arguments.photos)]
-        with tempfile.TemporaryDirectory() as folder:
-            for name in arguments.models:
-                stylizer = load(name, Path(folder))
-                for stabilized in (False, True) if arguments.stabilize else (False,):
-                    rows = {
-                        kind: over_photos(photos, motion, stylizer, stabilized=stabilized)
-                        for kind, motion in MOTIONS.items()
-                    }
-                    if arguments.clip is not None:
-                        frames = clip_frames(arguments.clip, arguments.clip_frames)
-                        paint = painter(stylizer, stabilized=stabilized)
-                        rows["clip"] = measure(filmed(frames), paint)
-                    row = f"{name} --stabilize" if stabilized else name
-                    report[row] = {kind: _rounded(found) for kind, found in rows.items()}
-                    print(row, json.dumps(report[row]), file=sys.stderr)
-    except EdgeStyleError as error:
-        parser.error(str(error))
+    if arguments.photos.is_dir():
+        photos = read_photos(arguments.photos, limit=arguments.limit)
+    else:
+        photos = [read_image(arguments.photos)]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in arguments.models:
+            stylizer = load(name, Path(folder))
+            for stabilized in (False, True) if arguments.stabilize else (False,):
+                rows = {
+                    kind: over_photos(photos, motion, stylizer, stabilized=stabilized)
+                    for kind, motion in MOTIONS.items()
+                }
+                if arguments.clip is not None:
+                    frames = clip_frames(arguments.clip, arguments.clip_frames)
+                    paint = painter(stylizer, stabilized=stabilized)
+                    rows["clip"] = measure(filmed(frames), paint)
+                row = f"{name} --stabilize" if stabilized else name
+                report[row] = {kind: _rounded(found) for kind, found in rows.items()}
+                print(row, json.dumps(report[row]), file=sys.stderr)
     print(json.dumps(report, indent=2))
-    return 0
 
 
 def _rounded(found: Flicker) -> dict[str, float]:
@@ -121,4 +117,4 @@ def _rounded(found: Flicker) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -16,7 +16,7 @@ from edge_style.catalog import is_encoder
 from edge_style.images import read_image
 from edge_style.stylizer import Stylizer
 from edge_style_tools.grid import grid_ratios
-from edge_style_tools.script import run_script
+from edge_style_tools.script import at_least, run_script
 from edge_style_training.data import find_photos
 
 PERIODS_PX = (8, 4)
@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("models", nargs="+")
     parser.add_argument("--content", type=Path, required=True, help="folder of photos")
-    parser.add_argument("--photos", type=int, default=40, help="at most so many")
+    parser.add_argument("--photos", type=at_least(1), default=40, help="at most so many")
     options = parser.parse_args()
     photos = [read_image(path) for path in find_photos(options.content)[: options.photos]]
     for model in options.models:

@@ -20,7 +20,7 @@ from typing import Any
 from edge_style.images import Rgb, read_image, resize_long_side, write_image
 from edge_style.stylizer import Stylizer
 from edge_style_tools.export import ExportSettings, export_network
-from edge_style_tools.script import run_script
+from edge_style_tools.script import at_least, run_script
 from edge_style_tools.sources import read_source
 from edge_style_training.contact_sheet import contact_sheet
 from edge_style_training.paint import PaintConfig, paint
@@ -84,8 +84,8 @@ def main() -> None:
     parser.add_argument("--vgg", type=Path, required=True)
     parser.add_argument("--model", type=Path, action="append", default=[])
     parser.add_argument("--checkpoint", type=Path, action="append", default=[])
-    parser.add_argument("--iterations", type=int, default=500)
-    parser.add_argument("--size", type=int, default=512, help="longer side, pixels")
+    parser.add_argument("--iterations", type=at_least(1), default=500)
+    parser.add_argument("--size", type=at_least(16), default=512, help="longer side, pixels")
     parser.add_argument("--output", type=Path, required=True)
     print(json.dumps(run(parser.parse_args())))
 

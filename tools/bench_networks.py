@@ -22,7 +22,7 @@ from edge_style.contract import ModelSpec
 from edge_style.errors import EdgeStyleError, UsageError
 from edge_style.images import read_image
 from edge_style.onnx_file import summarize
-from edge_style_tools.script import run_script
+from edge_style_tools.script import at_least, run_script
 from edge_style_training.checkpoint import load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--content", type=Path, required=True, help="folder of photos")
     parser.add_argument("--vgg", type=Path, required=True, help="weights of VGG16")
     parser.add_argument("--output", type=Path, required=True, help="folder of checkpoints, files")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=at_least(1), default=300)
     parser.add_argument("--only", action="append", choices=list(CANDIDATES), help="repeatable")
     parser.add_argument("--no-timing", action="store_true", help="losses only")
     options = parser.parse_args()

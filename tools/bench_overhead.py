@@ -23,7 +23,7 @@ from edge_style.pipeline import PipelineOptions, run_pipeline
 from edge_style.sinks import open_sink
 from edge_style.sources import open_source
 from edge_style.stylizer import Stylizer
-from edge_style_tools.script import run_script
+from edge_style_tools.script import at_least, run_script
 
 
 class Watched:
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--size", default="640x480")
-    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--frames", type=at_least(1), default=300)
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     profiles: list[cProfile.Profile] = []

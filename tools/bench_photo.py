@@ -31,7 +31,7 @@ from edge_style_tools.photo_scores import (
     match_histogram,
     match_mean_and_deviation,
 )
-from edge_style_tools.script import run_script
+from edge_style_tools.script import at_least, run_script
 from edge_style_training.contact_sheet import contact_sheet
 from edge_style_training.data import to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss
@@ -224,10 +224,14 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--networks", type=Path, default=default_folder())
     parser.add_argument("--transform", default=PhotoOptions().transform)
     parser.add_argument("--colours-first", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--size", type=int, help="longer side, to be quick; the pairs' own if not")
+    parser.add_argument(
+        "--size", type=at_least(16), help="longer side, to be quick; the pairs' own if not"
+    )
     parser.add_argument("--sheet", type=Path, help="contact sheet to write")
     parser.add_argument("--ours-only", action="store_true", help="no photo and reference on it")
-    parser.add_argument("--cell", type=int, default=300, help="longer side of its pictures")
+    parser.add_argument(
+        "--cell", type=at_least(16), default=300, help="longer side of its pictures"
+    )
     parser.add_argument("--pictures", type=Path, help="folder for all pictures")
     parser.add_argument("--seconds", metavar="WIDTHxHEIGHT", help="measure time at this size")
     return parser.parse_args()

@@ -24,7 +24,7 @@ from edge_style.images import write_image
 from edge_style.live import Show, ShowOptions
 from edge_style.pipeline import PipelineOptions
 from edge_style.sinks import Sink, StyledFrame
-from edge_style_tools.script import run_script
+from edge_style_tools.script import at_least, run_script
 
 WINDOW_S = 1.0
 COLOURS = {"with": (30, 80, 160), "without": (190, 90, 30)}
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--size", default="640x480")
     parser.add_argument("--fps", type=float, default=15)
     parser.add_argument("--third", type=float, default=20, help="seconds")
-    parser.add_argument("--load", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--load", type=at_least(0), default=multiprocessing.cpu_count())
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     runs = {"with": run(options, options.fps), "without": run(options, None)}

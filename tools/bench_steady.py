@@ -15,7 +15,6 @@ have as much. Prints JSON; `steady_ms` is a median, at 640x480.
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -25,13 +24,13 @@ from statistics import fmean, median
 import cv2
 import numpy as np
 
-from edge_style.errors import EdgeStyleError
 from edge_style.images import Rgb, resize_to_cover
 from edge_style.pipeline import Steadier
 from edge_style.sources import open_source
 from edge_style.stylizer import Stylizer
 from edge_style_tools.flicker import Step, filmed, measure, moving_camera, steadied
 from edge_style_tools.photos import read_photos
+from edge_style_tools.script import at_least, run_script
 
 SIZE_PX = (320, 240)
 FRAMES = 16
@@ -84,30 +83,26 @@ def cost_ms(frames: list[Rgb]) -> float:
     return round(median(times_ms), 2)
 
 
-def main() -> int:
+def main() -> None:
     """Read the command line, measure, print JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photos")
-    parser.add_argument("--limit", type=int, default=4, help="photos")
+    parser.add_argument("--limit", type=at_least(1), default=4, help="photos")
     parser.add_argument("--clip", required=True, help="a real clip")
-    parser.add_argument("--clip-frames", type=int, default=60)
+    parser.add_argument("--clip-frames", type=at_least(2), default=60)
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    try:
-        stylizer = Stylizer.load(options.model, provider="cpu")
-        photos = read_photos(options.photos, limit=options.limit)
-        report: dict[str, object] = {
-            kind: both([_over(photo, seed, motion) for seed, photo in enumerate(photos)], stylizer)
-            for kind, motion in MOTIONS.items()
-        }
-        small = list(clip_frames(options.clip, options.clip_frames, SIZE_PX))
-        report["clip"] = both([lambda: filmed(small)], stylizer) | ghosts(small)
-        report["steady_ms"] = cost_ms(list(clip_frames(options.clip, 60, (640, 480))))
-    except EdgeStyleError as error:
-        parser.error(str(error))
+    stylizer = Stylizer.load(options.model, provider="cpu")
+    photos = read_photos(options.photos, limit=options.limit)
+    report: dict[str, object] = {
+        kind: both([_over(photo, seed, motion) for seed, photo in enumerate(photos)], stylizer)
+        for kind, motion in MOTIONS.items()
+    }
+    small = list(clip_frames(options.clip, options.clip_frames, SIZE_PX))
+    report["clip"] = both([lambda: filmed(small)], stylizer) | ghosts(small)
+    report["steady_ms"] = cost_ms(list(clip_frames(options.clip, 60, (640, 480))))
     print(json.dumps(report))
-    return 0
 
 
 def _over(photo: Rgb, seed: int, motion: dict[str, object]) -> Callable[[], Iterable[Step]]:
@@ -116,4 +111,4 @@ def _over(photo: Rgb, seed: int, motion: dict[str, object]) -> Callable[[], Iter
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

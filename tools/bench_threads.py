@@ -17,7 +17,9 @@ import time
 from dataclasses import replace
 
 from edge_style.cli import main as edge_style
+from edge_style.errors import UsageError
 from edge_style.providers import table
+from edge_style_tools.script import at_least, run_script
 
 WAYS = {
     "spin": {"session.intra_op.allow_spinning": "1"},
@@ -39,8 +41,12 @@ def once(model: str, way: str, run: str) -> tuple[float, float]:
     printed = io.StringIO()
     start_s = time.process_time()
     arguments = ["cam", "--model", model, "--provider", "cpu", "--source", "test"]
-    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        edge_style([*arguments, "--output", "null", "--json", *RUNS[run]])
+    try:
+        with contextlib.redirect_stdout(printed):
+            edge_style([*arguments, "--output", "null", "--json", *RUNS[run]])
+    except SystemExit as end:
+        if end.code:
+            raise
     report = json.loads(printed.getvalue())
     cpu_ms = (time.process_time() - start_s) * 1000 / report["frames"]
     return report["stage_ms"]["infer"], cpu_ms
@@ -50,7 +56,7 @@ def main() -> None:
     """All rounds, then the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=at_least(1), default=8)
     parser.add_argument("--once", nargs=2, metavar=("WAY", "RUN"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
@@ -61,7 +67,9 @@ def main() -> None:
         for run in RUNS:
             for way in WAYS:
                 command = [sys.executable, __file__, options.model, "--once", way, run]
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                done = subprocess.run(command, check=False, capture_output=True, text=True)
+                if done.returncode:
+                    raise UsageError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))
                 times.setdefault((run, way), []).append(json.loads(done.stdout))
     for (run, way), each in times.items():
         infer_ms, cpu_ms = (statistics.median(values) for values in zip(*each, strict=True))
@@ -69,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor, nn
 
-from edge_style.errors import EdgeStyleError
 from edge_style.images import read_image, resize_short_side
+from edge_style_tools.script import at_least, run_script
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import centre_crop, find_photos, to_tensor
 from edge_style_training.losses import Objective
@@ -183,7 +183,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     }
 
 
-def main() -> int:
+def main() -> None:
     """Read the command line, measure, print JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("painting", type=Path)
@@ -191,23 +191,17 @@ def main() -> int:
     parser.add_argument("--vgg", type=Path, help="VGG16 weights; fetched if omitted")
     parser.add_argument("--architecture", default="johnson")
     parser.add_argument("--precision", default="auto", help="of our loop: auto, fp32 or bf16")
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--crop", type=int, default=256, help="side of the crops, pixels")
+    parser.add_argument("--batch-size", type=at_least(1), default=4)
+    parser.add_argument("--crop", type=at_least(32), default=256, help="side of the crops, pixels")
     parser.add_argument(
-        "--turns", type=int, default=6, help="of ten steps each; the first warms up"
+        "--turns", type=at_least(2), default=6, help="of ten steps each; the first warms up"
     )
-    parser.add_argument("--workers", type=int, default=2, help="of our loader")
+    parser.add_argument("--workers", type=at_least(0), default=2, help="of our loader")
     arguments = parser.parse_args()
-    if arguments.turns < 2:
-        parser.error("--turns should be at least 2: the first one warms up")
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            report = measure(arguments, Path(folder))
-    except EdgeStyleError as error:
-        parser.error(str(error))
+    with tempfile.TemporaryDirectory() as folder:
+        report = measure(arguments, Path(folder))
     print(json.dumps(report, indent=2))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

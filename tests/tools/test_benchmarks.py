@@ -65,6 +65,10 @@ def few_files(tmp_path: Path) -> Path:
         ("bench_photo.py photos --networks networks", "holds no inN.png"),
         ("bench_web.py nobody", "no model 'nobody'"),
         ("average.py no.pth --output out", "no.pth"),
+        ("bench_flicker.py nobody --photos photos", "no model 'nobody'"),
+        ("bench_steady.py nobody --photos photos --clip no.mp4", "no model 'nobody'"),
+        ("bench_training.py no.png --content photos --vgg no.pth", "no.p"),
+        ("bench_threads.py nobody", "no model 'nobody'"),
         ("../training/train_photo_decoder.py --content photos --output no/out", "does not exist"),
     ],
 )
@@ -81,6 +85,27 @@ def test_mistakes_are_one_line_and_leave_nothing(few_files: Path, command: str, 
     assert words in line
     assert done.stdout == ""
     assert sorted(few_files.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            "bench_grid.py nobody --content photos --photos 0",
+            "--photos: expected a whole number",
+        ),
+        ("bench_overhead.py nobody --frames none", "--frames: expected a whole number, 1 or more"),
+    ],
+)
+def test_numbers_that_cannot_be_are_named(few_files: Path, command: str, words: str) -> None:
+    name, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, str(TOOLS / name), *arguments],
+        cwd=few_files, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_bug_in_a_script_keeps_its_traceback() -> None:

@@ -1,5 +1,6 @@
 """How the programs beside this package end: as the command line does, one line and status 2."""
 
+import argparse
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -17,3 +18,20 @@ def run_script(main: Callable[[], int | None]) -> NoReturn:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         status = USAGE_STATUS
     sys.exit(status or 0)
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """A `type` of argparse: a whole number, `minimum` or more."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number, {minimum} or more, not {text}"
+            )
+        return value
+
+    return number
