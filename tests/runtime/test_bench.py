@@ -3,7 +3,10 @@
 import csv
 import errno
 import json
+import os
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -189,6 +192,27 @@ def test_a_process_that_hangs_is_ended():
 
 def test_a_command_that_is_not_there():
     assert "cannot start '/no/such'" in run_process(["/no/such"])[0].error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a kill cannot be heard there")
+def test_a_benchmark_that_is_killed_takes_its_process_along(tmp_path):
+    told = tmp_path / "pid"
+    lasting = (
+        "import os, pathlib, time; "
+        f"pathlib.Path({str(told)!r}).write_text(str(os.getpid()) + chr(10)); time.sleep(60)"
+    )
+    text = (
+        "import sys; from edge_style.bench.rounds import run_process; "
+        f"run_process([sys.executable, '-c', {lasting!r}])"
+    )
+    with subprocess.Popen(script(text), stderr=subprocess.DEVNULL) as benchmark:
+        while not (told.exists() and told.read_text().endswith("\n")):
+            assert benchmark.poll() is None
+            time.sleep(0.02)
+        benchmark.terminate()
+        assert benchmark.wait(20) != 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)
 
 
 def test_much_complaining_does_not_block_a_process():

@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_style.bench.job import Answer, Job
 from edge_style.bench.plan import Candidate
+from edge_style.shutdown import Interrupts
 
 _TIMEOUT_S = 1800.0  # an engine may be built for a long time
 _LAST_WORDS = 300
@@ -122,8 +123,14 @@ def run_process(
     """Run one process to its end: its answer, and the time to its first frame in ms.
 
     A process that dies, or gives no answer in time, is an answer with an error; whatever goes
-    wrong in a provider's driver stays in there.
+    wrong in a provider's driver stays in there. One that is interrupted, be it by `kill`, ends its
+    process first: left alone it would load the machine until its round is over.
     """
+    with Interrupts():
+        return _run_process(command, timeout_s)
+
+
+def _run_process(command: Sequence[str], timeout_s: float) -> tuple[Answer, float | None]:
     start_s = time.perf_counter()
     try:
         process = subprocess.Popen(
