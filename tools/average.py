@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,24 +30,19 @@ def average(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
         UsageError: they are not of one network.
         WeightsError: one of them is of a network that cannot be.
     """
-    *_, last = checkpoints
-    network = _without_feedback(last)
-    for one in checkpoints:
-        if (one.architecture, _without_feedback(one)) != (last.architecture, network):
+    guessing = [one.without_feedback() for one in checkpoints]
+    last = guessing[-1]
+    network = complete_settings(last.architecture, last.network)
+    for one in guessing:
+        settings = complete_settings(one.architecture, one.network)
+        if (one.architecture, settings) != (last.architecture, network):
             raise UsageError(f"'{one.name}' and '{last.name}' are of different networks")
     weights = {
-        name: _mean([one.weights[name] for one in checkpoints], weight)
+        name: _mean([one.weights[name] for one in guessing], weight)
         for name, weight in last.weights.items()
-        if not name.startswith("feedback.")
     }
     training = {key: value for key, value in last.training.items() if key != "feedback_styles"}
     return replace(last, network=network, weights=weights, training=training, scores={})
-
-
-def _without_feedback(checkpoint: Checkpoint) -> dict[str, Any]:
-    """All settings of its network, also those that the file leaves to defaults."""
-    settings = complete_settings(checkpoint.architecture, checkpoint.network)
-    return {**settings, "feedback": False} if checkpoint.architecture == "any" else settings
 
 
 def _mean(weights: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 """The network for any style: codes, its data, its training, and what refinement begins with."""
 
+import copy
 import os
 import random
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from edge_style import cli
 from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
 from edge_style_training import any_data, any_run
 from edge_style_training.any_data import StyleDataset, changed_colours
+from edge_style_training.any_feedback import with_feedback
 from edge_style_training.any_run import DEFAULTS, read_aside, split_pool
 from edge_style_training.any_training import AnyTrainer, StyleBank, needed_layers, read_style
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -25,14 +28,12 @@ from edge_style_training.losses import gram_matrix
 from edge_style_training.near_copies import near_copies
 from edge_style_training.networks import build_network
 from edge_style_training.networks.any_style import (
-    STYLE_PX,
     AnyStyleConfig,
     AnyStyleNet,
-    Feedback,
-    TryingEncoder,
-    _least_squares,
 )
+from edge_style_training.networks.feedback import Feedback, TryingEncoder, _least_squares, _not_far
 from edge_style_training.networks.lean import LeanConfig, LeanNet
+from edge_style_training.networks.style_encoder import STYLE_PX
 from edge_style_training.reference import _dead_leaves, reference_picture
 from edge_style_training.run import run_shown
 from edge_style_training.training_loop import Progress
@@ -280,8 +281,8 @@ def test_hues_turn_and_greys_stay_grey() -> None:
 
 
 def test_gram_numbers_sum_up_to_the_style_loss() -> None:
-    feedback, vgg = Feedback(16), network().encoder.vgg
-    one, other = (vgg(picture[None]) for picture in pictures(2))
+    feedback = Feedback(16)
+    one, other = (feedback.vgg(picture[None]) for picture in pictures(2))
     numbers = feedback.numbers(one) - feedback.numbers(other)
     loss = sum(
         (gram_matrix(one[layer]) - gram_matrix(other[layer])).square().mean()
@@ -292,8 +293,10 @@ def test_gram_numbers_sum_up_to_the_style_loss() -> None:
 
 def test_feedback_learns_how_what_is_painted_follows_a_code() -> None:
     draw = torch.Generator().manual_seed(5)
-    feedback, vgg = Feedback(16), network().encoder.vgg
-    painted = torch.cat([feedback.numbers(vgg(40 * picture[None])) for picture in pictures(4)])
+    torch.manual_seed(2)
+    feedback = Feedback(16)
+    looked_at = [feedback.vgg(40 * picture[None]) for picture in pictures(4)]
+    painted = torch.cat([feedback.numbers(each) for each in looked_at])
     # By how much the two channels of a number are as strong as in another picture, so does it go.
     assert (feedback.slope_of(painted) == 0).all()
     change = 0.2 * torch.randn(400, 15, generator=draw)
@@ -330,13 +333,8 @@ def test_a_code_is_tried_on_the_reference_and_corrected_where_that_is_better() -
     encode, feedback = net.whole_encoder, net.feedback
     assert isinstance(encode, TryingEncoder)
     assert feedback is not None
-    # Three by three of the four that each pixel is divided into.
-    parts = styles.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    soft = parts.view(2, 3, 64, 3, 64, 3).mean(dim=(3, 5))
-    between = F.interpolate(styles, (64, 64), mode="bilinear", align_corners=False)
-    smaller = (2 * between - soft).clamp(0, 255)
     with torch.no_grad():
-        guess = net.encoder(smaller)
+        guess = encode.guess(styles, feedback.vgg(styles))
         # Fresh feedback changes nothing.
         torch.testing.assert_close(encode(styles), guess, rtol=1e-3, atol=1e-3)
         reference = feedback.get_buffer("reference").float()
@@ -344,7 +342,7 @@ def test_a_code_is_tried_on_the_reference_and_corrected_where_that_is_better() -
         painted = net(reference, guess[:1])[..., :320, :320].clamp(0, 255)
         torch.testing.assert_close(encode.paint(guess)[:1], painted, rtol=1e-3, atol=1e-2)
 
-        wanted = feedback.numbers(net.encoder.vgg(styles))
+        wanted = feedback.numbers(feedback.vgg(styles))
 
         def loss(codes: torch.Tensor) -> torch.Tensor:
             return (encode.tried(codes) - wanted).square().sum(dim=1)
@@ -360,16 +358,107 @@ def test_a_code_is_tried_on_the_reference_and_corrected_where_that_is_better() -
         corrected = encode(styles)
         assert (corrected[:, 0] == 1).all()
         assert loss(corrected)[0] < 0.9 * loss(guess)[0]
-        # With one that is too small the first step leads too far, and tells the second how far.
-        slope.copy_(0.3 * right / sizes)
-        assert loss(encode(styles))[0] < 0.99 * loss(guess)[0]
-        # However far a step would lead, it goes no farther than was tried in learning.
-        slope.copy_(1e-3 * right / sizes)
-        assert 0 < float((encode(styles) - guess).norm(dim=1).max()) <= 2 * 2.0 + 1e-3
+        # With one that is too large the first step is too short, and tells the second how far.
+        slope.copy_(3 * right / sizes)
+        assert loss(encode(styles))[0] < 0.9 * loss(guess)[0]
         # Where it is wrong, nothing is lost.
         slope.copy_(right.flip(0, 1) / sizes)
         assert (loss(encode(styles)) <= 1.001 * loss(guess)).all()
-    torch.testing.assert_close(net.with_feedback(False).whole_encoder(smaller), guess)
+    guessing = net.with_feedback(False)
+    torch.testing.assert_close(guessing.whole_encoder(styles), net.encoder(styles))
+
+
+def test_no_step_is_longer_than_those_that_were_tried_in_learning() -> None:
+    steps = torch.tensor([[3.0, 4.0], [0.6, 0.8], [0.0, 0.0]])
+    expected = torch.tensor([[1.2, 1.6], [0.6, 0.8], [0.0, 0.0]])
+    torch.testing.assert_close(_not_far(steps), expected)
+
+
+def test_a_guess_has_the_pictures_own_colours_and_the_rest_as_learned() -> None:
+    draw = torch.Generator().manual_seed(3)
+    net, styles = network().with_feedback().eval(), pictures(3, 96)
+    encode, feedback = net.whole_encoder, net.feedback
+    assert isinstance(encode, TryingEncoder)
+    assert feedback is not None
+    with torch.no_grad():
+        activations = feedback.vgg(styles)
+        colours = net.encoder.colours(styles)
+        seen = feedback.seen(colours, activations)
+        law = torch.randn(seen.shape[1], 6, generator=draw) / seen.shape[1] ** 0.5
+        usual, spread = 50 * seen.mean(dim=0), seen.abs().mean(dim=0) + 1
+        many = usual + spread * torch.randn(3000, seen.shape[1], generator=draw)
+        wanted = 0.3 + (many - usual) / spread @ law
+        # The last third is wrong, and weighs nothing.
+        weights = torch.ones(len(many))
+        weights[2000:], wanted[2000:] = 0, 100
+        feedback.learn_guess(many, F.pad(wanted, (9, 0)), weights)
+        found = feedback.foretold(many[:2000])
+        assert float((found - wanted[:2000]).square().mean()) < 1e-3
+        feedback.learn_guess(seen, net.encoder.components_of(_statistics(net, styles)), weights[:3])
+        code = encode.guess(styles, activations)
+        own = net.encoder.code_of(_statistics(net, styles))
+        torch.testing.assert_close(code, own, rtol=0.02, atol=0.02)
+        # Colours are known, whatever is foretold of the rest.
+        feedback.get_buffer("foreteller").zero_()
+        components = net.encoder.components_with(colours, feedback.foretold(seen))
+        known = net.encoder.components_of(_statistics(net, styles))
+        torch.testing.assert_close(components[:, :9], known[:, :9])
+        assert float((components[:, 9:] - known[:, 9:]).abs().max()) > 0.1
+
+
+def _statistics(net: AnyStyleNet, styles: torch.Tensor) -> torch.Tensor:
+    return net.encoder.statistics(styles, net.encoder.vgg(styles))
+
+
+def test_what_is_learned_of_styles_brings_codes_nearer_to_them() -> None:
+    net = network().eval()
+    with torch.no_grad():
+        for _, norm in net.transformer.normalizations():
+            for kind in ("weight", "bias"):
+                norm.get_parameter(kind)[1:].normal_(std=0.1)
+    styles = [picture.byte() for picture in pictures(6, 96)]
+    before = copy.deepcopy(net.state_dict())
+    learned = with_feedback(net, iter(styles), net.encoder.vgg, 5, nullcontext)
+    for name, weight in before.items():
+        assert torch.equal(net.state_dict()[name], weight)
+        assert torch.equal(learned.state_dict()[name], weight)
+    encode = learned.whole_encoder
+    assert isinstance(encode, TryingEncoder)
+    shares = []
+    with torch.no_grad():
+        for style in styles:
+            picture = style.float()[None]
+            activations = encode.feedback.vgg(picture)
+            wanted = encode.feedback.numbers(activations)
+            guess = encode.guess(picture, activations)
+            # As the encoder itself would have guessed, with its own VGG on the picture as it is
+            # made smaller in training.
+            smaller = F.interpolate(picture, (64, 64), mode="area")
+            own = net.encoder.code_of(_statistics(net, smaller))
+            assert float((guess - own).norm()) < 0.5 * float(own[:, 1:].norm())
+            then, now = (
+                float((encode.tried(code) - wanted).square().sum())
+                for code in (guess, encode(picture))
+            )
+            shares.append(now / then)
+    assert max(shares) < 1
+
+
+def test_feedback_of_another_version_is_learned_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = network().with_feedback()
+    settings = {**NETWORK, "feedback": True}
+    weights = {**net.state_dict(), "feedback.slope": torch.zeros(15, 7)}
+    old = tmp_path / "old.pth"
+    save_checkpoint(Checkpoint("any", weights, settings), old)
+    assert run("export", old) == 2
+    assert "--only-feedback, with the checkpoint as --from" in capsys.readouterr().err
+    guessing = load_checkpoint(old).without_feedback().build()
+    assert isinstance(guessing, AnyStyleNet)
+    assert guessing.feedback is None
+    lean = Checkpoint("lean", LeanNet(LeanConfig()).state_dict(), {})
+    assert lean.without_feedback() is lean
 
 
 def test_the_reference_is_the_same_always_and_has_edges_and_flat_areas() -> None:

@@ -10,7 +10,7 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def quantize(
     settings: QuantizationSettings,
     styles: int = 1,
     codes: Sequence[Floats] = (),
-    part: str = "",
+    is_wanted: Callable[[str], bool] = lambda _: True,
 ) -> onnx.ModelProto:
     """`model`, an fp32 file of the contract, with its convolutions in int8 (QDQ).
 
@@ -119,12 +119,12 @@ def quantize(
         settings: how to quantize.
         styles: that the network knows.
         codes: [S] of styles, for a network that takes those.
-        part: of the network, in the names of whose weights it is: the others' stay as they are.
+        is_wanted: whether to quantize the convolution with the weight of that name.
 
     Raises:
         ModelError: there is no convolution to quantize, or onnxruntime cannot.
     """
-    nodes = quantizable(model, part)
+    nodes = quantizable(model, is_wanted)
     if not nodes:
         raise ModelError("the network has no convolution to quantize")
     # Of all nodes of these kinds the quantizer notes ranges, wanted or not; those of an encoder's
@@ -168,11 +168,13 @@ def quantize(
     return quantized
 
 
-def quantizable(model: onnx.ModelProto, part: str = "") -> list[str]:
+def quantizable(
+    model: onnx.ModelProto, is_wanted: Callable[[str], bool] = lambda _: True
+) -> list[str]:
     """Names of the nodes to quantize: convolutions, and what sums, clips or moves their outputs.
 
-    Of a `part` of the network alone, if one is named. A sum of what a float layer (InstanceNorm)
-    gives would pay for a conversion and gain nothing.
+    Of convolutions with those weights only that are wanted. A sum of what a float layer
+    (InstanceNorm) gives would pay for a conversion and gain nothing.
     """
     names: list[str] = []
     int8_values: set[str] = set()
@@ -183,7 +185,7 @@ def quantizable(model: onnx.ModelProto, part: str = "") -> list[str]:
             continue
         data = node.input if node.op_type == "Add" else node.input[:1]
         between = node.op_type in _BETWEEN and int8_values.issuperset(data)
-        if (node.op_type == "Conv" and part in node.input[1]) or between:
+        if (node.op_type == "Conv" and is_wanted(node.input[1])) or between:
             names.append(node.name)
             int8_values.update(node.output)
     return names

@@ -1,7 +1,7 @@
 """Styles to learn from: a small pool, photos, what `made_styles` makes, and augmentation."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from edge_style.errors import ContentError, ImageError
 from edge_style.images import Rgb, read_image, resize_short_side
@@ -26,6 +26,8 @@ _MAX_ZOOM = 1.8
 _COLOURS_CHANGED = 0.6
 _INVERTED = 0.08
 _MIXED = 0.15
+# That a process making styles may be ahead of what they are made for.
+_STYLES_AHEAD = 8
 # Kept decoded, the short side of pictures in the pool is no longer than this.
 _KEPT_PX = 512
 
@@ -54,6 +56,16 @@ class StyleDataset(Dataset[Tensor]):
         other = copy(self)
         other.crop_px = crop_px
         return other
+
+    def made(self, numbers: Iterable[int], workers: int) -> Iterable[Tensor]:
+        """The styles of these numbers, in order, made by so many processes, or here by none."""
+        return DataLoader(
+            self,
+            batch_size=None,
+            sampler=list(numbers),
+            num_workers=workers,
+            prefetch_factor=_STYLES_AHEAD if workers else None,
+        )
 
     def __getitem__(self, number: int) -> Tensor:
         draw = random.Random(f"style {self.seed}/{number}")

@@ -10,14 +10,15 @@ from rich.progress import track
 from edge_style.errors import ContentError, UsageError
 from edge_style_training.any_data import StyleDataset
 from edge_style_training.any_feedback import with_feedback
-from edge_style_training.any_training import AnyTrainer, StyleBank, needed_layers
+from edge_style_training.any_training import AnyTrainer, needed_layers
 from edge_style_training.base import find_base
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
 from edge_style_training.near_copies import near_copies
 from edge_style_training.networks import complete_settings
-from edge_style_training.networks.any_style import STROKES_PX, AnyStyleConfig, AnyStyleNet
+from edge_style_training.networks.any_style import AnyStyleConfig, AnyStyleNet
+from edge_style_training.networks.feedback import STROKES_PX
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.resuming import ensure_none
 from edge_style_training.run import check_output, console_of, run_shown
@@ -207,12 +208,11 @@ def _config(
 
 def _with_feedback(trainer: AnyTrainer, best: Checkpoint, styles: StyleDataset) -> Checkpoint:
     """`best`, whose weights the trainer's network has, with feedback, and its scores with it."""
-    bank = StyleBank(styles, trainer.network, trainer.half, ())
     number = trainer.config.feedback_styles
-    bank.expect(range(number), trainer.workers)
-    numbers = track(range(number), "trying codes", console=console_of(trainer))
+    made = styles.made(range(number), trainer.workers)
+    shown = track(made, "trying codes", total=number, console=console_of(trainer))
     network, seed = trainer.network, trainer.config.seed
-    trainer.network = with_feedback(network, bank, trainer.half, numbers, seed, trainer.autocast)
+    trainer.network = with_feedback(network, shown, trainer.half, seed, trainer.autocast)
     scores, _ = trainer.validate()
     settings = complete_settings("any", vars(trainer.network.config))
     state = trainer.network.state_dict()
@@ -223,10 +223,10 @@ def _with_feedback(trainer: AnyTrainer, best: Checkpoint, styles: StyleDataset) 
 def _read_base(name: str | None) -> LeanNet | AnyStyleNet | None:
     if name is None:
         return None
-    network = load_checkpoint(find_base(name)).build()
+    # What was learned of codes holds for the transformer as it was, not as it will be.
+    network = load_checkpoint(find_base(name)).without_feedback().build()
     if isinstance(network, AnyStyleNet):
-        # What was learned of its codes holds for the transformer as it was, not as it will be.
-        return network.with_feedback(False)
+        return network
     if not isinstance(network, LeanNet) or network.config.styles != 1:
         raise UsageError(f"--from {name}: expected a lean network of one style, or one for any")
     return network

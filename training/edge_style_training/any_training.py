@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from edge_style.images import read_image, resize_short_side
 from edge_style_training.any_data import StyleDataset
@@ -20,13 +19,10 @@ from edge_style_training.config import TrainingConfig
 from edge_style_training.data import to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss, gram_matrix
 from edge_style_training.networks import build_network
-from edge_style_training.networks.any_style import (
-    ENCODER_LAYERS,
-    STROKES_PX,
-    STYLE_PX,
-    AnyStyleNet,
-)
+from edge_style_training.networks.any_style import AnyStyleNet
+from edge_style_training.networks.feedback import STROKES_PX
 from edge_style_training.networks.lean import LeanNet
+from edge_style_training.networks.style_encoder import ENCODER_LAYERS, STYLE_PX
 from edge_style_training.resuming import fingerprint
 from edge_style_training.schedule import SEED_STRIDE, style_share_at, styles_in_turn
 from edge_style_training.steadiness import MAX_SHIFT_PX, steadiness_losses, two_views
@@ -37,8 +33,6 @@ from edge_style_training.vgg import LossNetwork, in_bfloat16
 _USUAL_STYLES = 512
 # Styles that a photo nearly has already are not weighed more than this allows.
 _SMALLEST_SHARE = 0.2
-# That a process making styles may be ahead of the training.
-_STYLES_AHEAD = 8
 # As many as fill a GPU; a processor's memory does not mind them.
 _LOOKED_AT_ONCE = 16
 
@@ -93,14 +87,7 @@ class StyleBank:
             workers: processes; without any, a style is made when its turn comes.
         """
         order = [number for number in dict.fromkeys(numbers) if number not in self._known]
-        loader = DataLoader(
-            self.styles,
-            batch_size=None,
-            sampler=order,
-            num_workers=workers,
-            prefetch_factor=_STYLES_AHEAD if workers else None,
-        )
-        self._coming = zip(order, loader, strict=True)
+        self._coming = zip(order, self.styles.made(order, workers), strict=True)
 
     def __call__(self, numbers: Sequence[int]) -> StyleTargets:
         """Of the styles of these numbers."""

@@ -15,11 +15,8 @@ from edge_style import contract
 from edge_style.errors import CheckpointError, UsageError
 from edge_style_training.checkpoint import Checkpoint
 from edge_style_training.config import TrainingConfig, check_settings
-from edge_style_training.networks.any_style import (
-    STROKES_PX,
-    AnyStyleNet,
-    single_style_settings,
-)
+from edge_style_training.networks.any_style import AnyStyleNet, single_style_settings
+from edge_style_training.networks.feedback import STROKES_PX
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.validation import Validation, read_crops
 

@@ -24,6 +24,8 @@ from edge_style_training.networks import build_network, complete_settings
 from edge_style_training.networks.lean import LeanNet
 
 _DESCRIPTION_KEY = "edge_style"
+# Of a network for any style, what tries codes.
+_FEEDBACK_WEIGHTS = "feedback."
 # Forty times the full-size network's. What a file claims about its network costs nothing to write.
 _MOST_WEIGHTS = 1 << 26
 # Files that do not say what their lean network is like are from when these were the defaults.
@@ -83,6 +85,20 @@ class Checkpoint:
         self.load_into(network)
         return network.eval()
 
+    def without_feedback(self) -> "Checkpoint":
+        """Of a network for any style, codes as they are guessed; all others are as they were.
+
+        What was learned of codes holds for one transformer, and for one version of this program.
+        """
+        if self.architecture != "any":
+            return self
+        weights = {
+            name: weight
+            for name, weight in self.weights.items()
+            if not name.startswith(_FEEDBACK_WEIGHTS)
+        }
+        return replace(self, network={**self.network, "feedback": False}, weights=weights)
+
     @property
     def style_names(self) -> tuple[str, ...]:
         """Names of the styles, of a network that knows several; else none."""
@@ -137,6 +153,11 @@ class Checkpoint:
             if got != expected:
                 what = f"{name} is {got}, expected {expected}"
                 break
+        if what and _FEEDBACK_WEIGHTS in what:
+            raise CheckpointError(
+                "the checkpoint's feedback is of another version of this program: train-any "
+                "--only-feedback, with the checkpoint as --from, learns it anew"
+            )
         if what:
             raise CheckpointError(
                 f"the checkpoint does not fit architecture {self.architecture!r}: {what}"

@@ -4,7 +4,7 @@ Input is RGB 0..255 minus the ImageNet mean, without division: the convention of
 Gatys and Johnson used, and of torchvision's `VGG16_Weights.IMAGENET1K_FEATURES`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -45,7 +45,12 @@ class LossNetwork(nn.Module):
     """
 
     def __init__(
-        self, layers: Iterable[str], *, variant: str = "vgg16", pooling: str = "max"
+        self,
+        layers: Iterable[str],
+        *,
+        variant: str = "vgg16",
+        pooling: str = "max",
+        widths: Sequence[int] = (),
     ) -> None:
         """Build the network with random weights; `load_loss_network` gives it trained ones.
 
@@ -53,6 +58,8 @@ class LossNetwork(nn.Module):
             layers: whose activations are wanted.
             variant: `vgg16` or `vgg19`.
             pooling: `max`, or `average` as Gatys et al. prefer for painting.
+            widths: of the convolutions, as many as are computed, for a pruned network; VGG's own if
+                there are none. See `pruning.prune`, which gives it weights.
 
         Raises:
             WeightsError: a layer that VGG does not have.
@@ -70,9 +77,10 @@ class LossNetwork(nn.Module):
         self._taps = {indices[name]: name for name in self.layers}
         deepest = indices[self.layers[-1]]
         modules: list[nn.Module] = []
-        channels = 3
-        for convolutions, width in _BLOCKS[variant]:
+        channels, pruned = 3, iter(widths)
+        for convolutions, own_width in _BLOCKS[variant]:
             for _ in range(convolutions):
+                width = next(pruned, own_width)
                 modules += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=False)]
                 channels = width
             modules.append(nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2))
