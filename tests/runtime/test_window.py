@@ -350,8 +350,13 @@ def test_keys_for_strength_colours_mirror_and_split(
     # The mouse drags the edge.
     window = display.window()
     place = ["mousemove", "--window", window]
-    display.xdotool(*place, "300", "120", "mousedown", "1", *place, "10", "120", "mouseup", "1")
-    wait_for(lambda: shows(display, negative(LEFT), negative(RIGHT)), process)
+    drag = [*place, "300", "120", "mousedown", "1", *place, "10", "120", "mouseup", "1"]
+
+    def is_dragged() -> bool:
+        display.xdotool(*drag)
+        return shows(display, negative(LEFT), negative(RIGHT))
+
+    wait_for(is_dragged, process)
     press_and_see("v", negative(LEFT), negative(RIGHT))
     # A pause holds the picture; what is wanted of it changes all the same.
     display.press("space")

@@ -193,6 +193,8 @@ function say(text, duration) {
 }
 
 async function poll() {
+  // Before the pictures are counted: one that comes in between is then counted, and not yet seen.
+  const look = lookOf(at("picture"));
   try {
     const answer = await fetch("state", { signal: AbortSignal.timeout(PATIENCE_MS) });
     if (!answer.ok) throw new Error(await answer.text());
@@ -203,7 +205,7 @@ async function poll() {
       expectStream();
     }
     show(state);
-    watchStream(state.pictures);
+    watchStream(state.pictures, look);
   } catch (error) {
     isLost = true;
     say(`no connection to the program: ${error.message}`, 60000);
@@ -235,8 +237,8 @@ function lookOf(image) {
   return looking.getImageData(0, 0, LOOK_PX, LOOK_PX).data.join();
 }
 
-function watchStream(pictures) {
-  const now = Date.now(), look = lookOf(at("picture"));
+function watchStream(pictures, look) {
+  const now = Date.now();
   if (look !== "" && look !== stream.look) {
     Object.assign(stream, { look, pictures, stillSince: null, pause: FIRST_PAUSE_MS });
   } else if (pictures === stream.pictures || document.hidden) {
