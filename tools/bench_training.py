@@ -3,7 +3,8 @@
     python tools/bench_training.py PAINTING --content DIR --vgg vgg16.safetensors
 
 The plain loop is of the kind that pytorch/examples' fast_neural_style has: float32, crops read in
-the loop, every picture through the whole loss network, nothing arranged for speed. Both train the
+the loop, every picture through the whole loss network by PyTorch's own layers, nothing arranged for
+speed, but that freed memory is kept for both, which is the process's. Both train the
 same network from the same weights by the same optimizer and rates on the same crops, so that their
 losses at the end can be compared as well. Ten steps of the one follow ten steps of the other, so
 that whatever else the machine does meets both.
@@ -108,6 +109,20 @@ class PlainLoop:
         return float(sum(totals)) / len(totals)
 
 
+def of_plain_layers(vgg: LossNetwork) -> LossNetwork:
+    """A copy of `vgg` that computes by the layers that come with PyTorch."""
+    plain = LossNetwork(vgg.layers)
+    for place, module in enumerate(plain.features):
+        layer: nn.Module
+        if isinstance(module, nn.Conv2d):
+            layer = nn.Conv2d(module.in_channels, module.out_channels, 3, padding=1)
+        else:
+            layer = nn.ReLU() if isinstance(module, nn.ReLU) else nn.MaxPool2d(2)
+        plain.features[place] = layer
+    plain.load_state_dict(vgg.state_dict())
+    return plain.requires_grad_(False).eval()
+
+
 def gram(features: Tensor) -> Tensor:
     """Gram matrix divided by C*H*W."""
     batch, channels, height, width = features.size()
@@ -153,11 +168,9 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
         config, weights, [painting], photos, folder / "net.pth", workers=arguments.workers
     )
     device = trainer.accelerator.device
-    own_vgg = LossNetwork(weights.layers)
-    own_vgg.load_state_dict(weights.state_dict())
     plain = PlainLoop(
         config,
-        own_vgg.to(device),
+        of_plain_layers(weights).to(device),
         painting.to(device),
         lambda number: trainer.dataset[number][0],
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edge_style.errors import ContentError, TrainingDivergedError, UsageError
-from edge_style_training import colour
+from edge_style_training import colour, quick_cpu
 from edge_style_training.contact_sheet import contact_sheet
 from edge_style_training.data import to_tensor
 from edge_style_training.losses import Objective, PerceptualLoss
@@ -34,6 +34,12 @@ def picture(height: int, width: int, seed: int) -> np.ndarray:
 def network() -> LossNetwork:
     torch.manual_seed(7)
     return LossNetwork({**SMALL.content_layers, **SMALL.style_layers})
+
+
+@pytest.fixture(autouse=True)
+def direct_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of four equal values is the maximum, rounding decides where it depends on the place."""
+    monkeypatch.setattr(quick_cpu, "winograd_is_quicker", lambda: False)
 
 
 def picture_loss(network: LossNetwork, photo: torch.Tensor, painting: torch.Tensor, tile_px: int):

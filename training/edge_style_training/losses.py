@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
 
 from edge_style_training.vgg import LossNetwork
 
@@ -23,7 +24,25 @@ def gram_matrix(features: Tensor) -> Tensor:
     """
     with torch.autocast(features.device.type, enabled=False):
         flat = features.float().flatten(2)
-        return torch.bmm(flat, flat.transpose(1, 2)) / (flat.shape[1] * flat.shape[2])
+        products: Tensor = _Products.apply(flat)  # type: ignore[no-untyped-call] # torch's own
+        return products / (flat.shape[1] * flat.shape[2])
+
+
+class _Products(torch.autograd.Function):
+    """[N, C, P] times its transpose; its gradient by one product, where autograd takes two."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, *given: Tensor) -> Tensor:
+        (flat,) = given
+        ctx.save_for_backward(flat)
+        return torch.bmm(flat, flat.transpose(1, 2))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> Tensor:
+        (flat,) = ctx.saved_tensors  # type: ignore[attr-defined] # stubs lack it
+        (gradient,) = gradients
+        return torch.bmm(gradient + gradient.transpose(1, 2), flat)
 
 
 def total_variation(images: Tensor) -> Tensor:

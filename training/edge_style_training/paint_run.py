@@ -21,6 +21,7 @@ from edge_style.errors import UsageError
 from edge_style.images import Rgb, ensure_writable, read_image, write_image
 from edge_style_training.contact_sheet import contact_sheet
 from edge_style_training.paint import PaintConfig, Progress, paint
+from edge_style_training.quick_cpu import keep_memory
 from edge_style_training.vgg import LossNetwork, load_loss_network
 
 
@@ -51,6 +52,7 @@ class LossNetworkChoice:
             if value not in known:
                 raise UsageError(f"expected {' or '.join(known)}, not '{value}'")
         device = find_device(self.device)
+        keep_memory()
         network = load_loss_network(
             self.weights, layers, variant=self.variant, pooling=self.pooling
         )

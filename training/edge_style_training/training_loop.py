@@ -22,6 +22,7 @@ from edge_style_training.config import TrainingConfig
 from edge_style_training.data import CropDataset, crop_loader
 from edge_style_training.muon import Muon
 from edge_style_training.networks.lean import StyleNorm
+from edge_style_training.quick_cpu import keep_memory
 from edge_style_training.resuming import best_of, fingerprint, read_state, resume_file
 from edge_style_training.schedule import learning_rate_at
 from edge_style_training.validation import hold_out
@@ -118,6 +119,7 @@ class Training(ABC):
                 "multiple"
             )
         self.device = self.accelerator.device
+        keep_memory()
         self.precision = resolve_precision(config.precision, self.device)
         # Crops have few sizes: what the search for the quickest convolutions costs comes back.
         torch.backends.cudnn.benchmark = True

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_style.errors import UsageError, WeightsError
+from edge_style_training.quick_cpu import FrozenConvolution, MaxPooling
 
 IMAGENET_MEAN_RGB = (123.68, 116.779, 103.939)
 
@@ -78,12 +79,14 @@ class LossNetwork(nn.Module):
         deepest = indices[self.layers[-1]]
         modules: list[nn.Module] = []
         channels, pruned = 3, iter(widths)
-        for convolutions, own_width in _BLOCKS[variant]:
-            for _ in range(convolutions):
+        for block, (convolutions, own_width) in enumerate(_BLOCKS[variant], start=1):
+            for number in range(1, convolutions + 1):
                 width = next(pruned, own_width)
-                modules += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=False)]
+                # What nobody asked for need not be kept.
+                inplace = f"conv{block}_{number}" not in wanted
+                modules += [FrozenConvolution(channels, width), nn.ReLU(inplace)]
                 channels = width
-            modules.append(nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2))
+            modules.append(MaxPooling() if pooling == "max" else nn.AvgPool2d(2))
         self.features = nn.Sequential(*modules[: deepest + 1])
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN_RGB).view(1, 3, 1, 1), False)
         self.requires_grad_(False)
