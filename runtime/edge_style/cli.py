@@ -162,15 +162,12 @@ def _open_stylizer(
     from edge_style.batch import check_is_no_input
     from edge_style.photo import NO_PAINTING
     from edge_style.photo.wrapped import NoPainting
-    from edge_style.providers import AUTO
     from edge_style.stylizer import Stylizer
 
     read = [] if look is None else [look]
     stylizer: Stylizer | NoPainting | AnyStylizer
     if name == NO_PAINTING:
-        if style is not None or provider != AUTO:
-            raise UsageError("--style and --provider are for networks: give a --model too")
-        stylizer = NoPainting(size.exact_px)
+        stylizer = NoPainting.instead_of_network(size.exact_px, style=style, provider=provider)
     else:
         stylizer = loaded = Stylizer.load(name, provider=provider, size=size.exact_px, tell=note)
         if loaded.takes_code:

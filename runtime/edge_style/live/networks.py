@@ -65,7 +65,10 @@ class Networks:
         if NO_PAINTING in self._options.models:
             if is_adaptive:
                 raise UsageError("--fps sizes a network: give a --model, or leave it out")
-            self.stylizers.append(NoPainting(size_px))
+            nothing = NoPainting.instead_of_network(
+                size_px, style=self._options.style, provider=self._options.provider
+            )
+            self.stylizers.append(nothing)
             self.staged = self.stylizers
             return
         for model in self._options.models:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_style.errors import UsageError
 from edge_style.images import Rgb, ensure_min_side, resize_to_cover
 from edge_style.photo import NO_PAINTING
 from edge_style.photo.look import Look, LookChoice
+from edge_style.providers import AUTO
 from edge_style.stages import OTHER_STYLE, StagedStylizer, moved
 
 
@@ -28,6 +30,19 @@ class NoPainting(StagedStylizer):
 
     def __init__(self, size_px: tuple[int, int] | None = None) -> None:
         self.size_px = size_px
+
+    @classmethod
+    def instead_of_network(
+        cls, size_px: tuple[int, int] | None, *, style: str | None, provider: str
+    ) -> "NoPainting":
+        """Where a command was given no network.
+
+        Raises:
+            UsageError: it was given a style, or a provider to run a network.
+        """
+        if style is not None or provider != AUTO:
+            raise UsageError("--style and --provider are for networks: give a --model too")
+        return cls(size_px)
 
     def prepare(self, frame: Rgb) -> Rgb:
         """Scaled, where a size was asked for. Raises ImageError for a frame that is too small."""

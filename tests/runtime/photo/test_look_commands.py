@@ -82,6 +82,8 @@ def test_video_takes_a_look_and_is_repeatable(run):
         (("--look", "nobody.png"), "no picture 'nobody.png'"),
         (("--look", "x.cube"), "no colour table 'x.cube'"),
         (("--look", "light.png", "--fps", "30"), "--fps"),
+        (("--look", "light.png", "--provider", "cpu"), "--provider"),
+        (("--look", "light.png", "--style", "light.png"), "--style"),
     ],
 )
 def test_mistakes_are_one_line(run, more, words):
