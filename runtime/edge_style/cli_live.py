@@ -22,7 +22,7 @@ StyleOption = Annotated[
         "--style",
         help="The style to begin with, of those that --model gives: a name or number. For a "
         "network that paints like any picture: the picture, several apart by commas, a mix such "
-        "as one.jpg=0.7+two.jpg=0.3, or frame for what the camera sees.",
+        "as one.jpg=0.7+two.jpg=0.3, another camera, or frame for what the camera sees.",
     ),
 ]
 StrengthOption = Annotated[

@@ -1,10 +1,13 @@
 """Any picture as the style: the encoder, mixes, and how pictures change while a show runs."""
 
 import json
+import queue
 import shutil
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,13 @@ import pytest
 
 from edge_style.any_style import AnyStylizer, StyleEncoder, parse_styles
 from edge_style.controls import Command, Controls, Style, notice_of, obey
-from edge_style.errors import ModelError, ModelNotFoundError, UsageError
+from edge_style.errors import (
+    ImageError,
+    ModelError,
+    ModelNotFoundError,
+    SourceError,
+    UsageError,
+)
 from edge_style.images import read_image, write_image
 from edge_style.live.networks import Networks
 from edge_style.live.options import ShowOptions
@@ -24,7 +33,7 @@ from edge_style.pipeline import list_styles
 from edge_style.pipeline.rate import RateController, ScaledStylizer
 from edge_style.pipeline.render import Renderer
 from edge_style.pipeline.steady import Steadier
-from edge_style.sources import Frame, open_source
+from edge_style.sources import Frame, Source, open_source
 from edge_style.stylizer import Stylizer
 
 # The transformer of these tests paints a code's colour, the encoder's code is a picture's mean.
@@ -407,3 +416,126 @@ def test_another_camera_is_a_style(open_any: Any, tmp_path: Path) -> None:
         writer.write(np.full((48, 64, 3), (200, 0, 0), np.uint8))
     writer.release()
     assert colour_of(open_any(str(clip))(FRAME)) == pytest.approx([0, 0, 200], abs=8)
+
+
+class Camera(Source):
+    """A camera that sees one colour until it is told another; `None` pulls its cable."""
+
+    description = "camera 7"
+    live = True
+
+    def __init__(self) -> None:
+        self.colours: queue.Queue[tuple[int, int, int] | None] = queue.Queue()
+        self.colours.put(RED)
+        self.is_closed = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        while not self.is_closed:
+            colour = self.colours.get()
+            if colour is None:
+                raise SourceError("camera 7 stopped giving pictures")
+            yield Frame(flat(colour), 0.0, 0.0)
+
+    def close(self) -> None:
+        self.is_closed = True
+        self.colours.put(RED)  # whoever waits for the next picture gets one
+
+
+@pytest.fixture
+def cameras(monkeypatch: pytest.MonkeyPatch) -> list[Camera]:
+    """Those that were opened; what they see is looked at without a wait."""
+    opened: list[Camera] = []
+
+    def open_(name: str, *, reconnect: bool) -> Source:
+        opened.append(Camera())
+        return opened[-1]
+
+    monkeypatch.setattr("edge_style.any_style.cameras.open_source", open_)
+    monkeypatch.setattr("edge_style.any_style.stylizer._WATCHED_EVERY_S", 0.0)
+    return opened
+
+
+LIVE = {"is_live": True, "in_background": True}
+
+
+def colours_until(stylizer: AnyStylizer, last: list[int]) -> list[list[int]]:
+    """Colours of frame after frame, up to `last`."""
+    colours = [colour_of(stylizer(FRAME))]
+    deadline_s = time.monotonic() + 30
+    while colours[-1] != pytest.approx(last, abs=1):
+        assert time.monotonic() < deadline_s, colours[-1]
+        time.sleep(0.002)
+        colours.append(colour_of(stylizer(FRAME)))
+    return colours
+
+
+def test_a_camera_that_is_a_style_is_followed_gently(open_any: Any, cameras: list[Camera]) -> None:
+    stylizer = open_any("7,green.png", **LIVE)
+    try:
+        assert colour_of(stylizer(FRAME)) == [200, 0, 0]
+        cameras[0].colours.put(BLUE)
+        blues = [colour[2] for colour in colours_until(stylizer, [0, 0, 200])]
+        assert max(after - before for before, after in pairwise(blues)) <= 21  # a tenth of the way
+        cameras[0].colours.put(None)
+        mixed = colour_of(stylizer(FRAME, (0.5, 0.5, 0)))
+        assert mixed == pytest.approx([0, 100, 100], abs=1)  # and stays, once unplugged
+    finally:
+        stylizer.close()
+    assert cameras[0].is_closed
+
+
+def test_a_camera_in_two_mixes_is_opened_once(open_any: Any, cameras: list[Camera]) -> None:
+    stylizer = open_any("7=0.5+green.png=0.5,7", **LIVE)
+    try:
+        cameras[0].colours.put(BLUE)
+        colours_until(stylizer, [0, 100, 100])
+        # The other one was not looked at meanwhile.
+        assert colour_of(stylizer(FRAME, (0, 1, 0)))[0] > 150
+    finally:
+        stylizer.close()
+    assert len(cameras) == 1
+
+
+def test_a_style_that_nobody_sees_is_not_looked_at(
+    open_any: Any, cameras: list[Camera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stylizer = open_any("green.png,7", **LIVE)
+    try:
+        looked: list[Any] = []
+        monkeypatch.setattr(stylizer, "_look_up", looked.append)
+        cameras[0].colours.put(BLUE)
+        for _ in range(20):
+            stylizer(FRAME)
+            time.sleep(0.002)
+        assert not looked
+    finally:
+        stylizer.close()
+
+
+@pytest.mark.parametrize(
+    "how", [{"is_live": False}, {"is_live": True, "in_background": False}], ids=["photo", "clip"]
+)
+def test_elsewhere_it_is_the_cameras_first_picture(
+    open_any: Any, cameras: list[Camera], how: dict[str, bool]
+) -> None:
+    stylizer = open_any("7", **how)
+    assert cameras[0].is_closed
+    assert colour_of(stylizer(FRAME)) == [200, 0, 0]
+
+
+def test_cameras_are_let_go_where_another_style_cannot_be_read(
+    open_any: Any, cameras: list[Camera], pictures: Path
+) -> None:
+    (pictures / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        open_any("7,broken.png", **LIVE)
+    assert cameras[0].is_closed
+
+
+def test_a_show_lets_go_of_its_style_cameras(
+    cli: Any, models: Path, pictures: Path, cameras: list[Camera], tmp_path: Path
+) -> None:
+    done = cli("cam", "--model", models / "any.onnx", "--style", "7", "--source", "test",
+               "--size", "64x48", "--max-frames", "5", "--no-pace", "--output", "null")  # fmt: skip
+    assert done.status == 0, done.err
+    assert cameras[0].is_closed

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_style.errors import SourceError, UsageError
-from edge_style.images import IMAGE_SUFFIXES, Rgb, read_image
-from edge_style.sources import open_source
+from edge_style.errors import UsageError
 
 # In the place of a picture: what the camera sees when the style is chosen.
 FRAME = "frame"
@@ -22,7 +20,7 @@ class StylePicture:
     """A picture and its share in a mix.
 
     Attributes:
-        source: a picture's file, or a camera or an address, whose first frame it is.
+        source: a picture's file, or a camera, a clip or an address, see `cameras`.
         share: 0..1.
     """
 
@@ -66,21 +64,6 @@ def parse_styles(text: str) -> tuple[StyleMix, ...]:
         name = mix.name if times == 1 else f"{mix.name}-{times}"
         unique.append(StyleMix(name, mix.pictures))
     return tuple(unique)
-
-
-def read_picture(picture: StylePicture) -> Rgb:
-    """The picture itself.
-
-    Raises:
-        ImageError, SourceError: it cannot be read.
-    """
-    path = Path(picture.source)
-    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
-        return read_image(path)
-    with open_source(picture.source) as source:
-        for frame in source:
-            return frame.image
-    raise SourceError(f"'{picture.source}' gives no picture for a style")
 
 
 def _mix(text: str, parts: Sequence[str]) -> StyleMix:

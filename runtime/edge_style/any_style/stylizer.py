@@ -1,5 +1,6 @@
 """A transformer that takes codes, with pictures as its styles."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from edge_style.any_style.cameras import PictureReader, StyleCamera
 from edge_style.any_style.encoder import Code, StyleEncoder
-from edge_style.any_style.pictures import FRAME, StyleMix, parse_styles, read_picture
+from edge_style.any_style.pictures import FRAME, StyleMix, parse_styles
 from edge_style.contract import ModelSpec, Precision
 from edge_style.errors import UsageError
 from edge_style.images import Rgb
@@ -25,6 +27,8 @@ _FORGOTTEN_AFTER = 30
 # them at 640x480, and it shares the cores with them.
 _LOOKED_UP_AHEAD = 25
 _APPROACH = 0.1
+# How often what a camera sees is looked at, where that is a style.
+_WATCHED_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,31 @@ class _Prepared:
 
     values: Any
     frame: Rgb
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A camera that is a style, or a share of it.
+
+    Attributes:
+        style: which of the styles.
+        share: 0..1.
+        camera: gives pictures.
+        code: what is painted with now.
+        wanted: of the picture that was looked at last.
+        picture: that picture, or the one that is being looked at.
+        looked_s: when that began, `time.monotonic()`.
+        coming: its code.
+    """
+
+    style: int
+    share: float
+    camera: StyleCamera
+    code: Code
+    wanted: Code
+    picture: Rgb
+    looked_s: float
+    coming: Future[Code] | None = None
 
 
 class AnyStylizer(StagedStylizer):
@@ -84,22 +113,38 @@ class AnyStylizer(StagedStylizer):
         self.frame_style = FRAME if is_live else ""
         self._styles: tuple[str, ...] = (*(mix.name for mix in mixes), *[FRAME] * is_live)
         codes = np.zeros((len(self._styles), encoder.length), np.float32)
-        shares = np.ones(len(self._styles), np.float32)
-        for number, mix in enumerate(mixes):
-            for picture in mix.pictures:
-                codes[number] += picture.share * encoder(read_picture(picture))
-            shares[number] = sum(picture.share for picture in mix.pictures)
         codes[len(mixes) :, 0] = 1  # the style that all have in common, until a frame is adopted
         self._codes = codes
-        self._shares = shares
+        self._shares = np.ones(len(self._styles), np.float32)
+        self._watched: list[_Watched] = []
+        self._reader = PictureReader(watches=is_live and in_background)
+        try:
+            self._read_styles(mixes)
+        except BaseException:
+            self._reader.close()
+            raise
         sources = [Path(picture.source) for mix in mixes for picture in mix.pictures]
         self.files = (encoder.path, *(path for path in sources if path.is_file()))
         self._own: Code | None = None
-        self._wanted = codes[0]
+        self._wanted = codes[0].copy()
         self._frames_since = 0
         self._unused = 0
         self._beside = ThreadPoolExecutor(1, "style of the frame")
         self._coming: Future[Code] | None = None
+
+    def _read_styles(self, mixes: Sequence[StyleMix]) -> None:
+        for number, mix in enumerate(mixes):
+            for each in mix.pictures:
+                picture = self._reader.read(each.source)
+                code = self._encoder(picture)
+                self._codes[number] += each.share * code
+                camera = self._reader.camera(each.source)
+                if camera is not None:
+                    now_s = time.monotonic()
+                    self._watched.append(
+                        _Watched(number, each.share, camera, code, code, picture, now_s)
+                    )
+            self._shares[number] = sum(each.share for each in mix.pictures)
 
     @classmethod
     def open(
@@ -183,6 +228,9 @@ class AnyStylizer(StagedStylizer):
             weights = np.asarray(style, np.float32)
         if weights.shape != (len(self.styles),):
             raise UsageError(f"expected {len(self.styles)} weights, got {list(weights.shape)}")
+        for watched in self._watched:
+            if weights[watched.style]:
+                self._follow(watched)
         code = weights @ self._codes
         own_share = 1 - float(weights @ self._shares)
         if own_share > 1e-4:
@@ -206,6 +254,23 @@ class AnyStylizer(StagedStylizer):
     def warm_up(self, height_px: int, width_px: int) -> None:
         """Run once on a grey frame."""
         self._stylizer.warm_up(height_px, width_px)
+
+    def close(self) -> None:
+        """Let go of cameras that are styles."""
+        self._reader.close()
+
+    def _follow(self, watched: _Watched) -> None:
+        """Have a style come a step nearer to what its camera sees."""
+        if watched.coming is None:
+            picture, now_s = watched.camera.newest, time.monotonic()
+            if picture is not watched.picture and now_s >= watched.looked_s + _WATCHED_EVERY_S:
+                watched.picture, watched.looked_s = picture, now_s
+                watched.coming = self._look_up(picture)
+        elif watched.coming.done():
+            watched.wanted, watched.coming = watched.coming.result(), None
+        step = _APPROACH * (watched.wanted - watched.code)
+        watched.code = watched.code + step
+        self._codes[watched.style] += watched.share * step
 
     def _own_code(self, frame: Rgb) -> Code:
         """The frame's own code; of live frames that of the last second or so."""

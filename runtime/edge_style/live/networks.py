@@ -59,6 +59,12 @@ class Networks:
             in_background = not self._options.is_conversion
             self.staged = open_look(look, self.staged, in_background=in_background)
 
+    def close(self) -> None:
+        """Let go of what they hold beside their files: cameras that are styles."""
+        for stylizer in self.stylizers:
+            if isinstance(stylizer, AnyStylizer):
+                stylizer.close()
+
     def _load(self, source: Source) -> None:
         size_px = _network_size(BatchSize.parse(self._options.size), source)
         is_adaptive = self._options.target_fps is not None

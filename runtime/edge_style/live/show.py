@@ -1,7 +1,7 @@
 """One run of `cam` or `video`, from its options to its figures."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ class Show:
         interrupts = interrupts or Interrupts()
         # OpenCV's helper threads would wait for processors that the network keeps busy.
         cv2.setNumThreads(1)
-        with self._open_source() as source:
+        with closing(self._networks), self._open_source() as source:
             self._note(source.description)
             self.total_frames = source.frame_count
             self._clip_fps = source.fps if self._options.is_conversion else None
