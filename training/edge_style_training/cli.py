@@ -63,9 +63,9 @@ def train(
         str | None,
         typer.Option(
             "--from",
-            metavar="base|STYLE|CHECKPOINT",
-            help="Begin with the weights of a shipped network (base suits any painting) or of a "
-            "checkpoint, and with its settings: minutes instead of hours.",
+            metavar="any|base|STYLE|CHECKPOINT",
+            help="Begin with the weights of a shipped network (any and base suit any painting, any "
+            "is the quicker) or of a checkpoint, and with its settings: minutes instead of hours.",
         ),
     ] = None,
     resume: options.Resume = False,
