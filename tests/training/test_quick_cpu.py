@@ -79,6 +79,14 @@ def test_other_convolutions_are_left_to_pytorch(convolutions: list[Tensor]) -> N
     assert not convolutions
 
 
+def test_an_export_finds_plain_convolutions_and_pooling(convolutions: list[Tensor]) -> None:
+    network = nn.Sequential(frozen(3, 8), MaxPooling()).eval()
+    graph = torch.export.export(network, (random(1, 3, 16, 16),)).graph
+    called = {str(node.target) for node in graph.nodes if node.op == "call_function"}
+    assert {name.split(".")[1] for name in called} == {"conv2d", "max_pool2d"}
+    assert not convolutions
+
+
 @needs_nnpack
 @pytest.mark.parametrize("winograd_ms", [1, 9])
 def test_the_quicker_convolution_is_taken(

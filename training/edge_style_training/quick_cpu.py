@@ -57,7 +57,8 @@ class FrozenConvolution(nn.Conv2d):
 
     def _can_winograd(self, pictures: Tensor) -> bool:
         return (
-            pictures.device.type == self.weight.device.type == "cpu"
+            _is_at_hand(pictures)
+            and self.weight.device.type == "cpu"
             and pictures.dtype == self.weight.dtype == torch.float32
             and not self.weight.requires_grad
             and len(pictures) > 0
@@ -72,14 +73,19 @@ class MaxPooling(nn.MaxPool2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - as torch calls it
         wants_gradient = torch.is_grad_enabled() and input.requires_grad
-        is_simple = input.device.type == "cpu" and input.is_contiguous()
-        if wants_gradient or not is_simple or min(input.shape[2:]) < 2:
+        is_simple = _is_at_hand(input) and input.is_contiguous() and min(input.shape[2:]) > 1
+        if wants_gradient or not is_simple:
             pooled: Tensor = super().forward(input)
             return pooled
         # PyTorch's also finds where each maximum was, channel after channel, in ten times the time.
         height, width = (side // 2 * 2 for side in input.shape[2:])
         rows = torch.maximum(input[:, :, :height:2], input[:, :, 1:height:2])
         return torch.maximum(rows[..., :width:2], rows[..., 1:width:2])
+
+
+def _is_at_hand(pictures: Tensor) -> bool:
+    """On this processor, and there: an export to ONNX computes nothing, it reads the graph."""
+    return pictures.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 @cache
