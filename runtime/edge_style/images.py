@@ -44,6 +44,8 @@ def read_image(path: str | os.PathLike[str]) -> Rgb:
         raise ImageNotFoundError(f"there is no picture '{path}'")
     if path.is_dir():
         raise ImageError(f"'{path}' is a folder, expected a picture")
+    if not path.is_file():  # of a pipe one would wait for ever
+        raise ImageError(f"'{path}' is no file, expected a picture")
     try:
         # Not cv2.imread: on Windows it takes ASCII paths only.
         data = np.fromfile(path, dtype=np.uint8)

@@ -1,5 +1,6 @@
 """Pictures in and out, beyond what the command line's tests see."""
 
+import os
 import struct
 import zlib
 
@@ -128,3 +129,10 @@ def test_parse_size():
     assert parse_size(" 16X16 ") == (16, 16)
     with pytest.raises(UsageError, match="15x16"):
         parse_size("15x16")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_nobody_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError, match="no file"):
+        read_image(tmp_path / "pipe.jpg")

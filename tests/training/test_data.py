@@ -28,6 +28,17 @@ def test_hidden_pictures_and_folders_are_left_out(tmp_path: Path) -> None:
     assert [path.name for path in found] == ["a.jpg", "g.jpg"]
 
 
+def test_linked_folders_count_and_end(tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "content"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "a.jpg").write_bytes(b"picture")
+    folder.mkdir()
+    (folder / "photos").symlink_to(elsewhere)
+    (elsewhere / "deep" / "back").symlink_to(folder)
+    (folder / "b.jpg").symlink_to(elsewhere / "deep" / "a.jpg")
+    assert [path.name for path in find_photos(folder)] == ["b.jpg", "a.jpg"]
+
+
 def test_empty_and_missing_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="no picture"):
         find_photos(tmp_path)

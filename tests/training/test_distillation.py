@@ -179,6 +179,13 @@ def test_the_command(
     assert "a teacher should paint in one" in capsys.readouterr().err
     assert run("distill", "nothing", *options, "--output", tmp_path / "wrong.pth") == 2
     assert "TEACHER: there is no checkpoint 'nothing'" in capsys.readouterr().err
+    assert run("distill", large, large, *options, "--output", tmp_path / "wrong.pth") == 2
+    assert "two of the teachers are called 'starry'" in capsys.readouterr().err
+    johnson = tmp_path / "johnson.pth"
+    save_checkpoint(Checkpoint("johnson", build_network("johnson").state_dict()), johnson)
+    begun = ["--from", johnson, "--output", tmp_path / "wrong.pth"]
+    assert run("distill", large, *options, *begun) == 2
+    assert "it is of architecture johnson" in capsys.readouterr().err
     recipe.write_text('architecture = "any"\n')
     assert run("distill", large, *options, "--output", tmp_path / "wrong.pth") == 2
     assert "architecture any cannot be taught 1 style" in capsys.readouterr().err

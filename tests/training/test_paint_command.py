@@ -68,12 +68,21 @@ def test_vgg19_from_a_file_and_two_paintings(folder, painting_file, capsys) -> N
     assert read_image(folder / "out" / "painted.png").shape == (48, 64, 3)
 
 
-def test_grid_has_a_picture_for_every_pair_of_weights(folder, painting_file, vgg_file) -> None:
+def test_grid_has_a_picture_for_every_pair_of_weights(
+    folder, painting_file, vgg_file, capsys
+) -> None:
     options = ("--grid", "--grid-content-weights", "0.5,1", "--grid-style-weights", "1,20,400")
     assert run(*command(folder, painting_file, vgg_file, *options)) == 0
     sheet = read_image(folder / "out" / "painted.png")
     assert sheet.shape[1] > 3 * 64
     assert sheet.shape[0] > 2 * 48
+    assert run(*command(folder, painting_file, vgg_file, *options, "--json")) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["size"] == f"{sheet.shape[1]}x{sheet.shape[0]}"
+    weights = [(cell["content_weight"], cell["style_weight"]) for cell in report["cells"]]
+    assert weights == [(c, s) for c in (0.5, 1) for s in (1, 20, 400)]
+    totals = [cell["losses"]["total"] for cell in report["cells"]]
+    assert totals[2] > totals[1] > totals[0]
     inked = (sheet < 250).all(axis=2)
     assert 0.5 * 6 * 48 * 64 < inked.sum() < sheet[..., 0].size
 
@@ -100,6 +109,7 @@ def test_a_mistake_in_a_grid_costs_no_painting(
         (["--content-layers", "relu2_2:much"], "numbers such as"),
         (["--painting-weights", "1,2"], "1 paintings need as many weights, not 2"),
         (["--grid", "--save-every", "2"], "--grid writes one table"),
+        (["--seed", "-9223372036854775809"], "seed should be at least"),
         (["--grid-style-weights", "2"], "go with --grid"),
         (["--device", "abacus"], "auto, cpu, cuda or mps"),
         (["--preview", "nowhere/preview.png"], "'nowhere' does not exist"),

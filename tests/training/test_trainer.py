@@ -1,6 +1,7 @@
 """The training loop: it learns, resumes exactly, survives being killed, and says when it fails."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -316,6 +317,47 @@ def test_bad_options_are_one_line(
     assert len(run.stderr.splitlines()) == 1
     assert message in run.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "message"),
+    [
+        ("me.jpg", ["--force"], "call it me.pth"),
+        ("out.onnx", [], "call it out.pth"),
+        ("done.pth", ["--resume"], "done.pth is finished"),
+    ],
+)
+def test_outputs_that_cannot_be_meant(
+    painting_file: Path,
+    photo_folder: Path,
+    vgg_file: Path,
+    tmp_path: Path,
+    name: str,
+    more: list[str],
+    message: str,
+) -> None:
+    output = tmp_path / name
+    output.write_bytes(b"dear to somebody")
+    command = _train_command(painting_file, photo_folder, vgg_file, output, "--steps", "1", *more)
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert message in run.stderr
+    assert output.read_bytes() == b"dear to somebody"
+
+
+def test_photos_may_have_names_that_are_not_unicode(
+    painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path
+) -> None:
+    folder, name = tmp_path / "photos", os.fsdecode(b"caf\xe9.jpg")
+    folder.mkdir()
+    try:
+        shutil.copy(photo_folder / "a.jpg", folder / name)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system knows Unicode only")
+    output = tmp_path / "o.pth"
+    command = _train_command(painting_file, folder, vgg_file, output, "--steps", "1")
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
 
 
 def test_a_log_that_cannot_be_written_is_said_before_the_first_step(

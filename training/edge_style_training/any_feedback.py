@@ -47,11 +47,13 @@ def with_feedback(
         styles: to learn from, uint8 [3, S, S], as large as pictures are when they are encoded,
             `STROKES_PX`.
         vgg: with `ENCODER_LAYERS`, in place of the encoder's own.
-        seed: of the changes that are tried.
+        seed: of the changes that are tried, and of the directions of the feedback.
         autocast: the precision in which the network computes.
     """
     device = next(network.parameters()).device
-    whole = network.with_feedback().eval().to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # of the directions along which pictures are told apart
+        whole = network.with_feedback().eval().to(device)
     encode = whole.whole_encoder
     assert isinstance(encode, TryingEncoder)
     encoder, feedback = encode.encoder, encode.feedback

@@ -1,5 +1,6 @@
 """What the command `train-any` does around the trainer: chooses pictures, shows progress."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,9 @@ _SCORED_WITH = (
     "validation_photos",
 )
 
+# And what the feedback itself depends on.
+_TAKEN_OVER = (*_SCORED_WITH, "seed", "feedback_styles")
+
 # Losses of `train` that this training does not have; silently without them would be worse.
 _OF_ONE_STYLE = ("tv_weight",)
 
@@ -91,14 +95,14 @@ def split_pool(
     Raises:
         ContentError: no such folder, no picture in it, or none of such a name.
     """
-    pictures = [path for folder in folders for path in find_photos(folder)]
+    pictures = [path for folder in dict.fromkeys(folders) for path in find_photos(folder)]
     first = find_photos(folders[0])
     if aside:
         by_name = {path.name: path for path in first}
         missing = [name for name in aside if name not in by_name]
         if missing:
             raise ContentError(f"--aside: there is no {missing[0]} in {folders[0]}")
-        kept = [by_name[name] for name in aside]
+        kept = [by_name[name] for name in dict.fromkeys(aside)]
     else:
         kept = first[:: max(5, len(first) // number)][:number]
     rest = [path for path in pictures if path not in kept]
@@ -129,7 +133,8 @@ def run_any_training(
     base = _read_base(start_from)
     if only_feedback and start_from is not None:
         trained = load_checkpoint(find_base(start_from)).training
-        settings = {**{k: trained[k] for k in _SCORED_WITH if k in trained}, **settings}
+        taken = [name for name in _TAKEN_OVER if trained.get(name)]
+        settings = {**{name: trained[name] for name in taken}, **settings}
     config = _config(base, start_from, settings, only_feedback=only_feedback)
     check_output(output, resume=resume, force=force)
     pool, kept, copies = split_pool(styles, read_aside(aside))
@@ -151,7 +156,7 @@ def run_any_training(
         assert isinstance(base, AnyStyleNet)
         trainer.network.load_state_dict(base.state_dict())
         best = load_checkpoint(find_base(start_from))
-        own = {name: config.as_dict()[name] for name in (*_SCORED_WITH, "seed", "feedback_styles")}
+        own = {name: config.as_dict()[name] for name in _TAKEN_OVER}
         best = replace(best, name=output.stem, training={**best.training, **own})
     else:
         if resume:
@@ -163,9 +168,11 @@ def run_any_training(
         best = run_shown(trainer, console, len(photos), log_dir)
         trainer.network.load_state_dict(dict(best.weights))
         if config.feedback_styles:
+            again = ["edge-style", "train-any", *map(str, styles), "--content", str(content)]
+            again += ["--from", str(output), "--only-feedback", "-o", str(output), "--force"]
             console.print(
                 f"{output}: whole but for its feedback, which comes now; if that is interrupted, "
-                f"train-any --from {output} --only-feedback adds it"
+                f"this adds it: {shlex.join(again)}"
             )
     if config.feedback_styles:
         best = _with_feedback(trainer, best, dataset.with_crops(STROKES_PX))

@@ -33,7 +33,8 @@ from edge_style_training.vgg import LossNetwork, in_bfloat16
 _USUAL_STYLES = 512
 # Styles that a photo nearly has already are not weighed more than this allows.
 _SMALLEST_SHARE = 0.2
-# As many as fill a GPU; a processor's memory does not mind them.
+# As many as fill a GPU. A processor is no quicker with several, and rounds otherwise: a training
+# that was interrupted, and learns styles in other company, would not go on exactly.
 _LOOKED_AT_ONCE = 16
 
 
@@ -98,8 +99,9 @@ class StyleBank:
 
     def _learn(self, numbers: Sequence[int]) -> None:
         """Look at styles that are not known yet, several at once."""
-        for first in range(0, len(numbers), _LOOKED_AT_ONCE):
-            some = numbers[first : first + _LOOKED_AT_ONCE]
+        at_once = _LOOKED_AT_ONCE if next(self._vgg.parameters()).is_cuda else 1
+        for first in range(0, len(numbers), at_once):
+            some = numbers[first : first + at_once]
             targets = self._targets(torch.stack([self._picture(number) for number in some]))
             for place, number in enumerate(some):
                 here = slice(place, place + 1)

@@ -164,4 +164,6 @@ def read_settings(
     others = ANY_STYLE_SETTINGS & settings.keys() if not any_style else ()
     for name in sorted(others):
         raise UsageError(f"{recipe}: {name} is a setting of train-any alone: leave it out")
+    if "styles" in settings.get("network", {}):
+        raise UsageError(f"{recipe}: how many styles there are follows from the paintings")
     return {**settings, **{key: value for key, value in overrides.items() if value is not None}}

@@ -69,6 +69,17 @@ def train_any(
         raise UsageError("--resume goes on with a training, --force starts anew: give one of them")
     if resume and only_feedback:
         raise UsageError("--only-feedback trains nothing that --resume could go on with")
+    of_training = {
+        "--steps": steps,
+        "--batch-size": batch_size,
+        "--lr": learning_rate,
+        "--validate-every": validate_every,
+        "--checkpoint-every": checkpoint_every,
+        "--log-dir": log_dir,
+    }
+    vain = [name for name, value in of_training.items() if value is not None]
+    if only_feedback and vain:
+        raise UsageError(f"--only-feedback trains nothing: leave {', '.join(vain)} out")
     require_training_packages("train-any")
     # Heavy: PyTorch and all that stands on it.
     from edge_style_training.any_run import run_any_training

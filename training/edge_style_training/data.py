@@ -1,5 +1,6 @@
 """Photos to train on: a folder of any shape and size, as a reproducible stream of crops."""
 
+import os
 import random
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -29,19 +30,27 @@ _MAX_ZOOM = 2.0
 def find_photos(folder: Path) -> list[Path]:
     """All files under `folder` whose suffix is one of a picture, sorted.
 
-    Hidden ones, and those in hidden folders, are left out.
+    Folders and files that are linked into it count. Hidden ones, and those in hidden folders, are
+    left out.
 
     Raises:
         ContentError: no such folder, or no picture in it.
     """
     if not folder.is_dir():
         raise ContentError(f"there is no folder {folder} with content photos")
-    photos = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    photos: list[Path] = []
+    seen: set[tuple[int, int]] = set()  # a link may lead back to a folder that it is in
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        status = Path(parent).stat()
+        place = (status.st_dev, status.st_ino)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = [Path(parent, name) for name in files if not name.startswith(".")]
+        photos += [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+    photos.sort()
     if not photos:
         raise ContentError(
             f"{folder} holds no picture ({', '.join(sorted(IMAGE_SUFFIXES))}): "

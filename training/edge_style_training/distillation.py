@@ -184,7 +184,17 @@ def run_distillation(
     for name, master in zip(teachers, masters, strict=True):
         if master.architecture == "any" or int(master.network.get("styles", 1)) > 1:
             raise UsageError(f"{name} paints in many styles: a teacher should paint in one")
+    named = [master.name or name for name, master in zip(teachers, masters, strict=True)]
+    if len(set(named)) < len(named):
+        twice = next(name for name in named if named.count(name) > 1)
+        raise UsageError(f"two of the teachers are called '{twice}', as their styles would be")
     base = load_checkpoint(find_base(start_from)) if start_from else None
+    wanted = settings.get("architecture", TrainingConfig.architecture)
+    if base is not None and base.architecture != wanted:
+        raise UsageError(
+            f"--from {start_from}: it is of architecture {base.architecture}, and a student of "
+            f"architecture {wanted} was asked for"
+        )
     own = dict(base.network) if base is not None else {}
     network = {**own, **settings.get("network", {})}
     network.pop("styles", None)
@@ -208,9 +218,8 @@ def run_distillation(
         training.resume()
     elif not force:
         ensure_none(training.resume_path)
-    names = ", ".join(master.name or name for name, master in zip(teachers, masters, strict=True))
     console = console_of(training)
-    console.print(f"taught by {names}")
+    console.print(f"taught by {', '.join(named)}")
     best = run_shown(training, console, len(photos), log_dir)
     console.print(
         f"{output}: best at step {best.step:,}, {best.scores['total']:.2f} levels from the teacher"

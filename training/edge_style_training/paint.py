@@ -106,7 +106,7 @@ class PaintConfig:
                 raise UsageError(
                     f"{name} should be {' or '.join(known)}, not {getattr(self, name)!r}"
                 )
-        minima = {"iterations": 1, "long_px": 64, "levels": 1, "tile_px": 64}
+        minima = {"iterations": 1, "long_px": 64, "levels": 1, "tile_px": 64, "seed": -(2**63)}
         for name, minimum in minima.items():
             value = getattr(self, name)
             if value is not None and value < minimum:

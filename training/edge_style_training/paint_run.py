@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -20,6 +21,7 @@ from rich.progress import Progress as Bar
 from edge_style.errors import UsageError
 from edge_style.images import Rgb, ensure_writable, read_image, write_image
 from edge_style_training.contact_sheet import contact_sheet
+from edge_style_training.losses import Objective
 from edge_style_training.paint import PaintConfig, Progress, paint
 from edge_style_training.quick_cpu import keep_memory
 from edge_style_training.vgg import LossNetwork, load_loss_network
@@ -121,11 +123,12 @@ def run_painting(
     network = choice.load(config.objective.layers)
     console = Console(stderr=True)
     seen = _Watcher(console, output, saving)
+    reached: list[tuple[Objective, Progress]] = []
 
     def painted(variation: PaintConfig, title: str) -> Rgb:
         with seen.bar:
             seen.begin(title)
-            return paint(
+            made = paint(
                 picture,
                 styles,
                 network,
@@ -133,31 +136,45 @@ def run_painting(
                 painting_weights=painting_weights,
                 report=seen,
             )
+        assert seen.last is not None
+        reached.append((variation.objective, seen.last))
+        return made
 
-    if grid is not None:
-        write_image(output, _grid(painted, config, *grid))
+    result = painted(config, "painting") if grid is None else _grid(painted, config, *grid)
+    write_image(output, result)
+    size = f"{result.shape[1]}x{result.shape[0]}"
+    last = reached[-1][1]
+    if grid is None:
+        losses = last.losses
+        told = (
+            f"total loss {losses.total:,.0f} (content {losses.content:,.0f}, "
+            f"style {losses.style:,.0f})"
+        )
+        figures: dict[str, Any] = {"losses": asdict(losses)}
     else:
-        write_image(output, painted(config, "painting"))
-    last = seen.last
-    if last is None:
-        return
+        told = f"{len(reached)} pictures"
+        figures = {"cells": [_cell(objective, progress) for objective, progress in reached]}
     console.print(
-        f"{output}: {last.size_px[0]}x{last.size_px[1]}, {seen.seconds:.0f} s, "
-        f"total loss {last.losses.total:,.0f} (content {last.losses.content:,.0f}, "
-        f"style {last.losses.style:,.0f})",
-        highlight=False,
-        soft_wrap=True,
+        f"{output}: {size}, {seen.seconds:.0f} s, {told}", highlight=False, soft_wrap=True
     )
     if as_json:
         report = {
             "output": str(output),
-            "size": f"{last.size_px[0]}x{last.size_px[1]}",
+            "size": size,
             "iterations": last.iteration,
-            "losses": asdict(last.losses),
+            **figures,
             "seconds": round(seen.seconds, 3),
             "device": str(next(network.parameters()).device),
         }
         sys.stdout.write(json.dumps(report) + "\n")
+
+
+def _cell(objective: Objective, progress: Progress) -> dict[str, Any]:
+    return {
+        "content_weight": objective.content_weight,
+        "style_weight": objective.style_weight,
+        "losses": asdict(progress.losses),
+    }
 
 
 def _grid(

@@ -18,12 +18,12 @@ from rich.progress import (
 )
 
 from edge_style.errors import ContentError, UsageError
-from edge_style.images import read_image, resize_short_side
+from edge_style.images import IMAGE_SUFFIXES, read_image, resize_short_side
 from edge_style_training.base import find_base, predicted, with_base
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, to_tensor
-from edge_style_training.resuming import ensure_none
+from edge_style_training.resuming import ensure_none, resume_file
 from edge_style_training.trainer import Trainer
 from edge_style_training.training_loop import Progress as TrainingProgress
 from edge_style_training.training_loop import Training
@@ -157,7 +157,7 @@ def run_shown(
         reporter.start(training.step, config.steps)
         best = training.run(reporter)
     if training.skipped_photos:
-        console.print(f"{training.skipped_photos} broken pictures were skipped")
+        console.print(f"broken pictures were skipped, {training.skipped_photos} times in all")
     return best
 
 
@@ -187,6 +187,12 @@ def check_output(output: Path, *, resume: bool, force: bool) -> None:
         raise UsageError(f"nothing can be written to {output.parent}: give another --output")
     if output.is_dir():
         raise UsageError(f"{output} is a folder: give a file such as {output / 'starry.pth'}")
+    if output.suffix.lower() in (*IMAGE_SUFFIXES, ".onnx"):
+        raise UsageError(
+            f"a checkpoint is written to {output.name}: call it {output.with_suffix('.pth').name}"
+        )
+    if resume and output.exists() and not resume_file(output).exists():
+        raise UsageError(f"{output} is finished: there is nothing to go on with")
     if output.exists() and not (resume or force):
         raise UsageError(f"{output} exists: give another --output, or --force to overwrite it")
 

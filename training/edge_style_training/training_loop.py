@@ -5,6 +5,7 @@ resumed training repeats an uninterrupted one.
 """
 
 import math
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -146,7 +147,7 @@ class Training(ABC):
             margin_px=margin_px,
         )
         self.skipped_photos = 0
-        self.material = {"photos": fingerprint([photo.name.encode() for photo in photos])}
+        self.material = {"photos": fingerprint([os.fsencode(photo.name) for photo in photos])}
         self.step = 0
         self.best_total = math.inf
         self.best: Checkpoint | None = None
