@@ -541,7 +541,7 @@ def test_a_style_is_looked_at_once_and_larger_than_the_encoder_sees_it(make_trai
         seen.append(pictures.shape[2]) or trainer.half(pictures, layers)
     )
     first, again = bank([5, 6]), bank([6, 5])
-    assert seen == [32, 48], "two at once"
+    assert seen == [32, 48] * 2, "each once, and by itself on a processor"
     torch.testing.assert_close(first.statistics, again.statistics.flip(0), rtol=0, atol=0)
     crop = trainer.styles.styles[5]
     whole = trainer.half(crop[None].float(), ("relu2_2",))["relu2_2"]

@@ -99,7 +99,7 @@ class StyleBank:
 
     def _learn(self, numbers: Sequence[int]) -> None:
         """Look at styles that are not known yet, several at once."""
-        at_once = _LOOKED_AT_ONCE if next(self._vgg.parameters()).is_cuda else 1
+        at_once = _LOOKED_AT_ONCE if next(self._network.parameters()).is_cuda else 1
         for first in range(0, len(numbers), at_once):
             some = numbers[first : first + at_once]
             targets = self._targets(torch.stack([self._picture(number) for number in some]))

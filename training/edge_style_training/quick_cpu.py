@@ -84,8 +84,9 @@ class MaxPooling(nn.MaxPool2d):
 
 
 def _is_at_hand(pictures: Tensor) -> bool:
-    """On this processor, and there: an export to ONNX computes nothing, it reads the graph."""
-    return pictures.device.type == "cpu" and not torch.compiler.is_compiling()
+    """On this processor, and not of an export to ONNX, which wants operators that ONNX has."""
+    is_exported = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+    return pictures.device.type == "cpu" and not is_exported
 
 
 @cache
