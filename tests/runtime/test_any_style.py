@@ -446,7 +446,7 @@ def cameras(monkeypatch: pytest.MonkeyPatch) -> list[Camera]:
     """Those that were opened; what they see is looked at without a wait."""
     opened: list[Camera] = []
 
-    def open_(name: str, *, reconnect: bool) -> Source:
+    def open_(name: str) -> Source:
         opened.append(Camera())
         return opened[-1]
 
@@ -476,12 +476,36 @@ def test_a_camera_that_is_a_style_is_followed_gently(open_any: Any, cameras: lis
         cameras[0].colours.put(BLUE)
         blues = [colour[2] for colour in colours_until(stylizer, [0, 0, 200])]
         assert max(after - before for before, after in pairwise(blues)) <= 21  # a tenth of the way
-        cameras[0].colours.put(None)
         mixed = colour_of(stylizer(FRAME, (0.5, 0.5, 0)))
-        assert mixed == pytest.approx([0, 100, 100], abs=1)  # and stays, once unplugged
+        assert mixed == pytest.approx([0, 100, 100], abs=1)
     finally:
         stylizer.close()
     assert cameras[0].is_closed
+
+
+def test_a_camera_that_comes_back_is_followed_again(open_any: Any, cameras: list[Camera]) -> None:
+    stylizer = open_any("7", **LIVE)
+    try:
+        cameras[0].colours.put(GREEN)
+        colours_until(stylizer, [0, 200, 0])
+        cameras[0].colours.put(None)
+        colours_until(stylizer, [200, 0, 0])  # what the one sees that was opened in its place
+    finally:
+        stylizer.close()
+    assert [camera.is_closed for camera in cameras] == [True, True]
+
+
+def test_a_camera_without_a_picture_is_said_and_not_waited_for(
+    open_any: Any, cameras: list[Camera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Camera) -> None:
+        self.colours, self.is_closed = queue.Queue(), False
+        self.colours.put(None)
+
+    monkeypatch.setattr(Camera, "__init__", broken)
+    with pytest.raises(SourceError, match="stopped giving pictures"):
+        open_any("7", **LIVE)
+    assert [camera.is_closed for camera in cameras] == [True]
 
 
 def test_a_camera_in_two_mixes_is_opened_once(open_any: Any, cameras: list[Camera]) -> None:

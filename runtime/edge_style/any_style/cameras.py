@@ -1,12 +1,12 @@
 """What a style's picture is read from: a file, a clip, or a camera that is watched as well."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from edge_style.errors import SourceError
 from edge_style.images import IMAGE_SUFFIXES, Rgb, read_image
-from edge_style.sources import Frame, Source, open_source
+from edge_style.sources import Source, open_source
+from edge_style.sources.reconnect import ReconnectingSource
 
 _CLOSING_S = 1.0
 
@@ -19,26 +19,27 @@ class StyleCamera:
             it has broken down.
     """
 
-    def __init__(self, source: Source) -> None:
-        """Wait for the first picture of `source`, which is open and is closed by `close`.
+    def __init__(self, name: str, source: Source) -> None:
+        """Wait for the first picture.
+
+        Args:
+            name: by which the source is opened again when it breaks down.
+            source: open; it is closed by `close`.
 
         Raises:
-            SourceError: it gives none.
+            SourceError: it gives no picture.
         """
-        self._source = source
-        frames = iter(source)
-        self.newest: Rgb = _first(source, frames)
+        # By itself: with what comes back after trouble, one that gives none would be waited for.
+        self.newest: Rgb = _first(source)
+        self._source = ReconnectingSource(lambda: open_source(name), source)
         self._thread = threading.Thread(
-            target=self._read, args=(frames,), name=f"style of {source.description}", daemon=True
+            target=self._read, name=f"style of {source.description}", daemon=True
         )
         self._thread.start()
 
-    def _read(self, frames: Iterator[Frame]) -> None:
-        try:
-            for frame in frames:
-                self.newest = frame.image
-        except SourceError:
-            pass  # the style stays what it was
+    def _read(self) -> None:
+        for frame in self._source:
+            self.newest = frame.image
 
     def close(self) -> None:
         """Let go of the source."""
@@ -66,11 +67,11 @@ class PictureReader:
         path = Path(name)
         if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
             return read_image(path)
-        source = open_source(name, reconnect=self._watches)
+        source = open_source(name)
         try:
             if not (self._watches and source.live):
-                return _first(source, iter(source))
-            camera = self._cameras[name] = StyleCamera(source)
+                return _first(source)
+            camera = self._cameras[name] = StyleCamera(name, source)
         finally:
             if name not in self._cameras:
                 source.close()
@@ -86,7 +87,7 @@ class PictureReader:
             camera.close()
 
 
-def _first(source: Source, frames: Iterator[Frame]) -> Rgb:
-    for frame in frames:
+def _first(source: Source) -> Rgb:
+    for frame in source:
         return frame.image
     raise SourceError(f"{source.description} gives no picture for a style")
