@@ -2,6 +2,7 @@
 
 import os
 import struct
+import threading
 import zlib
 
 import cv2
@@ -134,5 +135,7 @@ def test_parse_size():
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_nobody_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
+    # Whoever does read it comes to its end.
+    threading.Thread(target=(tmp_path / "pipe.jpg").write_bytes, args=(b"",), daemon=True).start()
     with pytest.raises(ImageError, match="no file"):
         read_image(tmp_path / "pipe.jpg")

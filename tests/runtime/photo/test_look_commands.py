@@ -87,7 +87,9 @@ def test_video_takes_a_look_and_is_repeatable(run):
     ],
 )
 def test_mistakes_are_one_line(run, more, words):
-    status, out, err = run("cam", "--source", "test", "--output", "null", *more)
+    status, out, err = run(
+        "cam", "--source", "test", "--output", "null", "--max-frames", "2", *more
+    )
     lines = [line for line in err.splitlines() if line.startswith("error:")]
     assert status == 2
     assert out == ""
