@@ -135,7 +135,14 @@ def test_parse_size():
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_nobody_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
-    # Whoever does read it comes to its end.
-    threading.Thread(target=(tmp_path / "pipe.jpg").write_bytes, args=(b"",), daemon=True).start()
-    with pytest.raises(ImageError, match="no file"):
-        read_image(tmp_path / "pipe.jpg")
+    # Whoever does read it comes to its end: somebody writes nothing into it, until the test has seen enough.
+    writer = threading.Thread(target=(tmp_path / "pipe.jpg").write_bytes, args=(b"",), daemon=True)
+    writer.start()
+    try:
+        with pytest.raises(ImageError, match="no file"):
+            read_image(tmp_path / "pipe.jpg")
+    finally:
+        reader = os.open(tmp_path / "pipe.jpg", os.O_RDONLY | os.O_NONBLOCK)
+        writer.join(10)
+        os.close(reader)
+    assert not writer.is_alive()

@@ -89,9 +89,10 @@ class Show:
 
 @pytest.fixture
 def show() -> Iterator[Show]:
+    before = set(threading.enumerate())
     with Show(WebSink("http://127.0.0.1:0")) as running:
         yield running
-    names = {thread.name for thread in threading.enumerate()}
+    names = {thread.name for thread in set(threading.enumerate()) - before}
     assert not {name for name in names if name.startswith(("web", "Thread-", "show"))}, names
 
 
