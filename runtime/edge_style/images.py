@@ -85,7 +85,7 @@ def _decode(data: npt.NDArray[np.uint8]) -> Rgb:
         if pixels is None:
             raise ValueError("not decodable")
         if pixels.ndim == 3 and pixels.shape[2] == CHANNELS + 1:
-            return _over_white(_to_8_bit(pixels))
+            return _over_white(_turned(_to_8_bit(pixels), cv2.imdecode(data, _ORIENTED)))
     pixels = cv2.imdecode(data, _ORIENTED)
     if pixels is None:
         raise ValueError("not decodable")
@@ -122,6 +122,21 @@ def _to_8_bit(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
         unit = np.clip(np.nan_to_num(pixels.astype(np.float32)), 0, 1)
         return np.rint(unit * 255).astype(np.uint8)
     raise ValueError(f"samples of type {pixels.dtype}")
+
+
+def _turned(
+    bgra: npt.NDArray[np.uint8], turned: npt.NDArray[np.generic] | None
+) -> npt.NDArray[np.uint8]:
+    """`bgra` as its colours alone, `turned` by EXIF, are; as it is where those are not its."""
+    if turned is None:
+        return bgra
+    bgr = _to_8_bit(turned)
+    for quarters in range(4):
+        rotated = np.rot90(bgra, quarters)
+        for view in (rotated, rotated[:, ::-1]):
+            if np.array_equal(view[..., :CHANNELS], bgr):
+                return view
+    return bgra
 
 
 def _over_white(bgra: npt.NDArray[np.uint8]) -> Rgb:

@@ -61,6 +61,29 @@ def test_grey_with_alpha(tmp_path):
     assert row == [[90, 90, 90], [255, 255, 255]] * 2
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("width", [40, 32])
+def test_transparent_pictures_are_turned_as_others_are(tmp_path, orientation, width):
+    """A PNG with EXIF beside the same picture, put on white before it was written."""
+    rgba = np.dstack([make_rgb(width, 32), make_rgb(width, 32)[..., 1]])
+    alpha = rgba[..., 3:] / 255
+    opaque = np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    exif = struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x112, 3, 1, orientation, 0, 0)
+    for name, data in (
+        ("alpha.png", cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))[1].tobytes()),
+        ("opaque.png", encode(opaque, ".png")),
+    ):
+        place = data.index(b"IDAT") - 4
+        chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif
+        chunk += struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+        (tmp_path / name).write_bytes(data[:place] + chunk + data[place:])
+    expected = read_image(tmp_path / "opaque.png").astype(int)
+    found = read_image(tmp_path / "alpha.png").astype(int)
+    assert found.shape == expected.shape == ((32, width, 3), (width, 32, 3))[orientation > 4]
+    assert np.abs(found - expected).max() <= 1
+    assert (orientation == 1) == np.array_equal(expected, opaque)
+
+
 def test_float_picture(tmp_path):
     unit = (make_rgb(20, 16) / 255).astype(np.float32)
     done, data = cv2.imencode(".tif", cv2.cvtColor(unit, cv2.COLOR_RGB2BGR))
@@ -135,7 +158,7 @@ def test_parse_size():
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
 def test_nobody_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
-    # Whoever does read it comes to its end: somebody writes nothing into it, until the test has seen enough.
+    # Whoever does read it comes to its end: somebody writes nothing into it, and stops at last.
     writer = threading.Thread(target=(tmp_path / "pipe.jpg").write_bytes, args=(b"",), daemon=True)
     writer.start()
     try:
