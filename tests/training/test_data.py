@@ -1,5 +1,6 @@
 """The stream of crops: any folder, reproducible, whatever is broken skipped."""
 
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from edge_style.errors import ContentError
+from edge_style.images import read_image
 from edge_style_training.data import CropDataset, centre_crop, crop_loader, find_photos
 
 from .conftest import textured
@@ -85,10 +87,26 @@ def test_every_photo_comes_once_an_epoch(tmp_path: Path) -> None:
         assert shades == set(range(10))
 
 
-def test_broken_photos_are_skipped_and_counted(photo_folder: Path) -> None:
+def test_broken_photos_are_skipped_and_named(photo_folder: Path) -> None:
     dataset = CropDataset(find_photos(photo_folder), 32, seed=1)
-    skipped = sum(dataset[number][1] for number in range(2 * len(dataset.photos)))
-    assert skipped >= 2
+    places = torch.tensor([dataset[number][1] for number in range(2 * len(dataset.photos))])
+    assert {path.name for path in dataset.broken(places)} == {"broken.jpg", "truncated.png"}
+    assert dataset.broken(torch.tensor([-1])) == set()
+
+
+@pytest.mark.parametrize("shape", [(1, 9000), (9000, 1)])
+def test_a_strip_of_single_pixels_takes_no_memory(tmp_path: Path, shape: tuple[int, int]) -> None:
+    path = tmp_path / "strip.png"
+    cv2.imwrite(str(path), textured(*shape, 0))
+    (path,) = find_photos(tmp_path)
+    tracemalloc.start()
+    crop, _ = CropDataset([path], 64, seed=1)[0]
+    middle = centre_crop(read_image(path), 64)
+    peak_mb = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    assert crop.shape == (3, 64, 64)
+    assert middle.shape == (64, 64, 3)
+    assert peak_mb < 5  # 220 where all of it is enlarged
 
 
 def test_a_folder_of_broken_photos_ends_with_an_error(tmp_path: Path) -> None:

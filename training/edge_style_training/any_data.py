@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from edge_style.errors import ContentError, ImageError
 from edge_style.images import Rgb, read_image, resize_short_side
+from edge_style_training.data import piece_of
 from edge_style_training.made_styles import made_style, made_texture
 
 # Shares of what a style is made of; the rest is the pool.
@@ -99,6 +100,7 @@ def _at_most(picture: Rgb, short_px: int) -> Rgb:
 
 
 def _crop(picture: Rgb, side_px: int, draw: random.Random) -> Rgb:
+    picture = piece_of(picture, draw.random)
     picture = resize_short_side(picture, round(side_px * draw.uniform(1.0, _MAX_ZOOM)))
     top = draw.randrange(picture.shape[0] - side_px + 1)
     left = draw.randrange(picture.shape[1] - side_px + 1)

@@ -3,7 +3,7 @@
 import os
 import random
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,13 @@ _SIDE_STEP_PX = 32
 # A photo is scaled so that the crop covers between its whole short side and half of it: objects
 # come in the sizes in which a camera shows them, and flat regions too, the hardest to paint.
 _MAX_ZOOM = 2.0
+
+# Of what is longer than so many times its width, a piece is taken: brought to the side of a crop, a
+# strip of single pixels would take gigabytes.
+_LONGEST = 8
+
+# Among numbers of photos.
+_NONE = -1
 
 
 def find_photos(folder: Path) -> list[Path]:
@@ -64,9 +71,25 @@ def to_tensor(picture: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float()
 
 
+def piece_of(picture: NDArray[np.uint8], place: Callable[[], float]) -> NDArray[np.uint8]:
+    """`picture`, or of a long one a piece, eight times as long as wide.
+
+    Args:
+        picture: [H, W, 3].
+        place: asked if there is a choice: 0 for the piece at one end, 1 for that at the other.
+    """
+    height, width = picture.shape[:2]
+    longest = _LONGEST * min(height, width)
+    if max(height, width) <= longest:
+        return picture
+    start = round((max(height, width) - longest) * place())
+    whole, piece = slice(None), slice(start, start + longest)
+    return picture[piece] if height > width else picture[whole, piece]
+
+
 def centre_crop(picture: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
     """The middle `side_px` square of `picture`, after its short side was brought to that length."""
-    picture = resize_short_side(picture, side_px)
+    picture = resize_short_side(piece_of(picture, lambda: 0.5), side_px)
     top = (picture.shape[0] - side_px) // 2
     left = (picture.shape[1] - side_px) // 2
     return picture[top : top + side_px, left : left + side_px]
@@ -75,8 +98,8 @@ def centre_crop(picture: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
 class CropDataset(Dataset[tuple[Tensor, int]]):
     """Crop number i of an endless, reproducible stream: the same for every number of workers.
 
-    Items are (crop [3, S, S] uint8 RGB, number of photos skipped on the way because they were
-    broken). All crops of a step have one side S.
+    Items are (crop [3, S, S] uint8 RGB, number of the photo whose turn it was if that is broken, so
+    that another was taken; else -1). All crops of a step have one side S.
     """
 
     def __init__(
@@ -122,10 +145,15 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
             photo = self.photos[self._shuffled(epoch, (place + skipped) % len(self.photos))]
             try:
                 side = self.side_of_step(number // self.batch_size)
-                return self._crop(self._read(photo), side, generator), skipped
+                crop = self._crop(self._read(photo), side, generator)
+                return crop, self._shuffled(epoch, place) if skipped else _NONE
             except ImageError:
                 continue
         raise ContentError(f"{attempts} pictures in a row cannot be read, {photo} for one")
+
+    def broken(self, numbers: Tensor) -> set[Path]:
+        """The photos that items name as broken."""
+        return {self.photos[number] for number in numbers.tolist() if number != _NONE}
 
     @property
     def typical_sides(self) -> tuple[int, ...]:
@@ -170,6 +198,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
 
     @staticmethod
     def _crop(picture: NDArray[np.uint8], side: int, generator: random.Random) -> Tensor:
+        picture = piece_of(picture, generator.random)
         picture = resize_short_side(picture, round(side * generator.uniform(1.0, _MAX_ZOOM)))
         top = generator.randrange(picture.shape[0] - side + 1)
         left = generator.randrange(picture.shape[1] - side + 1)
@@ -206,8 +235,8 @@ def crop_loader(
 ) -> DataLoader[tuple[Tensor, int]]:
     """Batches of steps `first_step` to `last_step` (excluded), this process's share of each.
 
-    Batches are (crops [B, 3, S, S] uint8, skipped [B]). A resumed training sees the very crops that
-    an uninterrupted one would have.
+    Batches are (crops [B, 3, S, S] uint8, broken photos [B]). A resumed training sees the very
+    crops that an uninterrupted one would have.
     """
     sampler = _ShareSampler(
         first_step * batch_size, last_step * batch_size, batch_size, rank, world

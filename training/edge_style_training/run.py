@@ -1,7 +1,7 @@
 """What the command `train` does around the trainer: reads inputs, shows and logs progress."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # A Gram matrix of relu4_3 needs more than a handful of positions, which are 8 pixels apart.
 MIN_PAINTING_PX = 64
+# So many broken photos are called by their names.
+_NAMED = 5
 
 
 def read_painting(path: Path, short_px: int) -> "Tensor":
@@ -76,7 +78,7 @@ def run_training(
     """
     base = load_checkpoint(find_base(start_from)) if start_from else None
     if base is not None:
-        settings = with_base(settings, base, start_from or "")
+        settings = with_base(settings, base, start_from or "", len(paintings) if many else 1)
     network_settings = dict(settings.get("network", {}))
     network_settings.pop("styles", None)
     if many:
@@ -102,7 +104,9 @@ def run_training(
     )
     console = console_of(trainer)
     if base is not None:
-        base = predicted(base, lambda px: [read_painting(path, px) for path in paintings])
+        base = predicted(
+            base, lambda px: [read_painting(path, px) for path in paintings], many=many
+        )
         style = trainer.start_from(base)
         console.print(
             f"begins with {style or base.name or start_from}: strokes of a painting of "
@@ -156,9 +160,19 @@ def run_shown(
         reporter = Reporter(console, log_dir if is_main else None, stack)
         reporter.start(training.step, config.steps)
         best = training.run(reporter)
-    if training.skipped_photos:
-        console.print(f"broken pictures were skipped, {training.skipped_photos} times in all")
+    if training.broken_photos:
+        console.print(told_of_broken(training.broken_photos))
     return best
+
+
+def told_of_broken(photos: Collection[Path]) -> str:
+    """One line that names broken photos, the first few of many."""
+    names = [path.name for path in sorted(photos)]
+    further = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return (
+        f"{len(names)} of the photos cannot be read and {'was' if len(names) == 1 else 'were'} "
+        f"left out: {', '.join(names[:_NAMED])}{further}"
+    )
 
 
 def _description(

@@ -45,7 +45,7 @@ class Progress:
         validation: losses on the validation photos, where this report follows a validation.
         learning_rate: of the last step.
         photos_per_second: since the last report.
-        skipped_photos: broken ones met so far.
+        broken_photos: that were met so far, and left out.
         pictures: stylized validation photos [N, 3, H, W], 0..255, with a validation.
     """
 
@@ -54,7 +54,7 @@ class Progress:
     losses: Mapping[str, float]
     learning_rate: float
     photos_per_second: float
-    skipped_photos: int = 0
+    broken_photos: int = 0
     validation: Mapping[str, float] = field(default_factory=dict)
     pictures: Tensor | None = None
 
@@ -79,6 +79,7 @@ class Training(ABC):
             up must share.
         resume_format: of the state that it saves.
         watched: the loss that tells whether the training goes wrong.
+        broken_photos: that were met so far by this process, and left out.
         state_names: attributes that belong to that state, beside weights and optimizer.
     """
 
@@ -146,7 +147,7 @@ class Training(ABC):
             batch_size=config.batch_size,
             margin_px=margin_px,
         )
-        self.skipped_photos = 0
+        self.broken_photos: set[Path] = set()
         self.material = {"photos": fingerprint([os.fsencode(photo.name) for photo in photos])}
         self.step = 0
         self.best_total = math.inf
@@ -213,8 +214,8 @@ class Training(ABC):
             world=self.accelerator.num_processes,
         )
         last_time, last_step = time.perf_counter(), self.step
-        for crops, skipped in _said_plainly(loader):
-            self.skipped_photos += int(skipped.sum())
+        for crops, broken in _said_plainly(loader):
+            self.broken_photos |= self.dataset.broken(broken)
             losses = self._train_step(crops.to(self.device, non_blocking=True))
             self.step += 1
             validate = self.step % config.validate_every == 0 or self.step == config.steps
@@ -228,7 +229,7 @@ class Training(ABC):
                 losses=self._checked(losses),
                 learning_rate=learning_rate_at(config, self.step - 1),
                 photos_per_second=(self.step - last_step) * config.batch_size / (now - last_time),
-                skipped_photos=self.skipped_photos,
+                broken_photos=len(self.broken_photos),
             )
             if validate:
                 progress = self._validated(progress)
