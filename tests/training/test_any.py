@@ -133,6 +133,10 @@ def test_a_codes_network_alone_paints_the_same_and_codes_blend() -> None:
         assert float((between - whole).abs().mean()) > 0.1
         both = net(photo.expand(2, -1, -1, -1), codes)
         torch.testing.assert_close(both[:1], whole, rtol=1e-3, atol=1e-2)
+        each = net.for_each(list(styles))
+        torch.testing.assert_close(
+            each(photo.expand(2, -1, -1, -1), torch.eye(2)), both, rtol=1e-3, atol=1e-2
+        )
 
 
 @pytest.mark.parametrize(("theirs", "head_norm"), [(False, False), (False, True), (True, True)])
@@ -749,6 +753,29 @@ def test_the_command_and_a_refinement_of_what_it_made(
         for other in (read_style(pool / "0.png", seen_px), read_style(painting, STYLE_PX)):
             others = net.for_styles([other])(photo)
             assert float((others - predicted(photo)).abs().mean()) > 5 * apart
+
+
+def test_several_pictures_at_once_begin_with_their_own_codes_in_one_network(
+    pool_of_styles: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path
+) -> None:
+    base, output = tmp_path / "base.pth", tmp_path / "both.pth"
+    net = network()
+    save_checkpoint(Checkpoint("any", net.state_dict(), NETWORK), base)
+    paintings = [pool_of_styles / "0.png", pool_of_styles / "2.png"]
+    options: list[Any] = ["--content", photo_folder, "--vgg", vgg_file, "--workers", 0]
+    options += ["--steps", 2, "--batch-size", 1, "--crop", 48, "--lr", 1e-7]
+    options += ["--validation-photos", 1, "--many", "--from", base, "--output", output]
+    assert run("train", *paintings, *options) == 0
+    made = load_checkpoint(output)
+    assert made.style_names == ("0", "2")
+    photo, many = pictures(1, 48), made.build()
+    seen = [read_style(path, net.whole_encoder.picture_px) for path in paintings]
+    with torch.no_grad():
+        alone = [net.for_styles([picture])(photo) for picture in seen]
+        painted = [many(photo, style[None]) for style in torch.eye(2)]
+        apart = [[float((one - of).abs().mean()) for of in alone] for one in painted]
+    assert apart[0][1] > 5 * apart[0][0]
+    assert apart[1][0] > 5 * apart[1][1]
 
 
 def test_another_training_goes_on_with_a_network_for_any_style(make_trainer: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from edge_style.errors import CheckpointError, UsageError
+from edge_style.errors import CheckpointError, UsageError, WeightsError
 from edge_style_training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -20,6 +20,7 @@ from edge_style_training.checkpoint import (
     save_checkpoint,
 )
 from edge_style_training.networks import build_network
+from edge_style_training.networks.lean import LeanConfig, LeanNet
 from edge_style_training.run import check_output
 
 TINY = {"width": 8, "blocks": 1}
@@ -162,9 +163,9 @@ def test_small_files_that_describe_huge_networks_take_no_memory(
 def test_weights_that_repeat_one_number_take_no_memory_either() -> None:
     """A file may give a tensor of any shape with a stride of 0, which is one number."""
     with torch.device("meta"):
-        shapes = build_network("lean", {"width": 2000}).state_dict()
+        shapes = LeanNet(LeanConfig(width=2000)).state_dict()
     weights = {name: torch.zeros(()).expand(weight.shape) for name, weight in shapes.items()}
-    with pytest.raises(CheckpointError, match="million weights, too many"):
+    with pytest.raises(WeightsError, match="million weights, too many"):
         Checkpoint("lean", weights, {"width": 2000}).build()
 
 

@@ -15,7 +15,8 @@ from edge_style import contract
 from edge_style.errors import CheckpointError, UsageError
 from edge_style_training.checkpoint import Checkpoint
 from edge_style_training.config import TrainingConfig, check_settings
-from edge_style_training.networks.any_style import AnyStyleNet, single_style_settings
+from edge_style_training.networks import complete_settings
+from edge_style_training.networks.any_style import AnyStyleNet, painting_settings
 from edge_style_training.networks.feedback import STROKES_PX
 from edge_style_training.networks.lean import LeanNet
 from edge_style_training.validation import Validation, read_crops
@@ -53,7 +54,8 @@ _PACE = {
 }
 # A network for any style paints like the painting before the first step, so there is less to do: a
 # minute, for which the losses that look at two views of each photo are too dear: they halve the
-# steps. What the network has learned of steadiness and against its grid mostly stays.
+# steps. What the network has learned of steadiness and against its grid mostly stays. So many steps
+# for each painting.
 _REFINEMENT = {
     **_PACE,
     "steps": 200,
@@ -63,6 +65,7 @@ _REFINEMENT = {
     "consistency_weight": 0.0,
     "grid_weight": 0.0,
 }
+_FOR_EACH = ("steps", "validate_every")
 
 
 def checkpoint_folders() -> tuple[Path, ...]:
@@ -98,36 +101,40 @@ def find_base(name: str, asked_by: str = "--from") -> Path:
     )
 
 
-def settings_from(base: Checkpoint, name: str) -> dict[str, Any]:
+def settings_from(base: Checkpoint, name: str, styles: int = 1) -> dict[str, Any]:
     """Settings for another painting: the network and objective of `base`, few steps.
 
     Args:
         base: what is begun with.
         name: as it was asked for. `base` is for paintings of all kinds, with weights for them.
+        styles: paintings that the network should know.
 
     Raises:
         UsageError, WeightsError: its objective or its network has settings that there are not.
     """
     objective = objective_of(base)
     if base.architecture == "any":
-        single = single_style_settings(base.network)
-        return {"architecture": "lean", "network": single, **objective, **_REFINEMENT}
+        network = painting_settings(base.network, styles)
+        refinement = {**_REFINEMENT, **{key: styles * _REFINEMENT[key] for key in _FOR_EACH}}
+        return {"architecture": "lean", "network": network, **objective, **refinement}
     network = {"architecture": base.architecture, "network": dict(base.network)}
     return {**network, **_PACE, **objective, **(_FOR_ANY if name == BASE_NAME else {})}
 
 
-def with_base(settings: Mapping[str, Any], base: Checkpoint, name: str) -> dict[str, Any]:
+def with_base(
+    settings: Mapping[str, Any], base: Checkpoint, name: str, styles: int = 1
+) -> dict[str, Any]:
     """The settings of a training that begins with `base`: what is asked for, else the base's.
 
     Args:
         settings: as asked for. A `network` says what is to be another than in the base, of the
             same architecture.
-        base, name: as of `settings_from`.
+        base, name, styles: as of `settings_from`.
 
     Raises:
         UsageError, WeightsError: as `settings_from`, or it is of another architecture.
     """
-    begun = settings_from(base, name)
+    begun = settings_from(base, name, styles)
     merged = {**begun, **settings}
     if merged["architecture"] != begun["architecture"]:
         raise UsageError(
@@ -149,20 +156,24 @@ def objective_of(checkpoint: Checkpoint) -> dict[str, Any]:
     return check_settings(found, "the checkpoint")
 
 
-def predicted(base: Checkpoint, read: Callable[[int], Sequence[Tensor]]) -> Checkpoint:
-    """The network of one style that a network for any style has for a painting.
+def predicted(
+    base: Checkpoint, read: Callable[[int], Sequence[Tensor]], *, many: bool = False
+) -> Checkpoint:
+    """The network that a network for any style has for paintings.
 
     Args:
         base: of architecture `any`; another is given back as it is.
-        read: the paintings at a short side of so many pixels, each [3, H, W] RGB, 0..255; of
-            several, the mean style is taken.
+        read: the paintings at a short side of so many pixels, each [3, H, W] RGB, 0..255.
+        many: whether each is to be a style, or their mean the only one.
     """
     network = base.build() if base.architecture == "any" else None
     if not isinstance(network, AnyStyleNet):
         return base
-    single = network.for_styles(read(network.whole_encoder.picture_px))
-    settings = single_style_settings(base.network)
-    return Checkpoint("lean", single.state_dict(), settings, name=f"{base.name}'s guess")
+    pictures = read(network.whole_encoder.picture_px)
+    found = network.for_each(pictures) if many else network.for_styles(pictures)
+    settings = painting_settings(base.network, len(pictures) if many else 1)
+    name = f"{base.name}'s guess" + ("es" if many else "")
+    return Checkpoint("lean", found.state_dict(), settings, name=name)
 
 
 def start(
@@ -232,7 +243,7 @@ def take_over(
             raise CheckpointError(f"the checkpoint does not fit the settings: {error}") from error
         checkpoint = replace(checkpoint, weights=begun.state_dict())
     if known == wanted:
-        checkpoint.load_into(network)
+        _load(checkpoint, network, config)
         return
     if not (isinstance(begun, LeanNet) and isinstance(network, LeanNet) and known == 1):
         raise CheckpointError(
@@ -240,7 +251,27 @@ def take_over(
             "network of one style, or of as many"
         )
     many = begun.with_styles(wanted, network.config.styled_at)
-    replace(checkpoint, weights=many.state_dict()).load_into(network)
+    _load(replace(checkpoint, weights=many.state_dict()), network, config)
+
+
+def _load(checkpoint: Checkpoint, network: nn.Module, config: TrainingConfig) -> None:
+    """Load the weights, which the settings' network may have no place for.
+
+    Raises:
+        CheckpointError: it has none; says which settings are others.
+    """
+    try:
+        checkpoint.load_into(network)
+    except CheckpointError as error:
+        own = complete_settings(checkpoint.architecture, checkpoint.network)
+        wanted = complete_settings(config.architecture, config.network)
+        others = sorted(key for key in wanted if key != "styles" and wanted[key] != own.get(key))
+        if not others:
+            raise
+        raise CheckpointError(
+            f"the network to begin with has other settings ({', '.join(others)}) than what is "
+            "asked for: leave them out of the recipe"
+        ) from error
 
 
 def _gets_head_norm(network: nn.Module, begun: LeanNet) -> bool:

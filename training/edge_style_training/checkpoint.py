@@ -26,8 +26,6 @@ from edge_style_training.networks.lean import LeanNet
 _DESCRIPTION_KEY = "edge_style"
 # Of a network for any style, what tries codes.
 _FEEDBACK_WEIGHTS = "feedback."
-# Forty times the full-size network's. What a file claims about its network costs nothing to write.
-_MOST_WEIGHTS = 1 << 26
 # Files that do not say what their lean network is like are from when these were the defaults.
 _EARLIER_DEFAULTS = {"width": 48, "coarse_width": 64, "head_norm": False}
 
@@ -74,12 +72,6 @@ class Checkpoint:
         """
         with torch.device("meta"):
             claimed = build_network(self.architecture, self.network)
-        weights = sum(weight.numel() for weight in claimed.parameters())
-        if weights > _MOST_WEIGHTS:
-            raise CheckpointError(
-                f"the checkpoint claims {weights / 1e6:,.0f} million weights, too many for a "
-                "style network"
-            )
         self._require_fit(claimed)
         network = build_network(self.architecture, self.network)
         self.load_into(network)

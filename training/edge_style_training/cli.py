@@ -58,7 +58,7 @@ def train(
     validate_every: options.ValidateEvery = None,
     checkpoint_every: options.CheckpointEvery = None,
     validation_photos: Annotated[int | None, typer.Option(help="Photos held out.")] = None,
-    workers: options.Workers = 2,
+    workers: options.Workers = options.FEW_WORKERS,
     start_from: Annotated[
         str | None,
         typer.Option(

@@ -43,7 +43,7 @@ def train_any(
     seed: Annotated[int | None, typer.Option(help="Of weights, crops and styles.")] = None,
     validate_every: options.ValidateEvery = None,
     checkpoint_every: options.CheckpointEvery = None,
-    workers: options.Workers = 2,
+    workers: options.Workers = options.FEW_WORKERS,
     start_from: Annotated[
         str | None,
         typer.Option(

@@ -32,7 +32,7 @@ def distill(
     seed: Annotated[int | None, typer.Option(help="Of weights and crops.")] = None,
     validate_every: options.ValidateEvery = None,
     checkpoint_every: options.CheckpointEvery = None,
-    workers: options.Workers = 2,
+    workers: options.Workers = options.FEW_WORKERS,
     start_from: Annotated[
         str | None,
         typer.Option(

@@ -1,5 +1,6 @@
 """Options that commands of training have in common. Loads no PyTorch."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,9 @@ Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")]
 ValidateEvery = Annotated[int | None, typer.Option(help="Steps between validations.")]
 CheckpointEvery = Annotated[int | None, typer.Option(help="Steps between checkpoints.")]
 Workers = Annotated[int, typer.Option(help="Processes that read photos.", min=0)]
+# PyTorch warns of more than there are cores for this process.
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+FEW_WORKERS = min(2, _CORES)
 Resume = Annotated[bool, typer.Option(help="Go on with an interrupted training.")]
 Force = Annotated[bool, typer.Option(help="Overwrite OUTPUT.")]
 LogDir = Annotated[Path | None, typer.Option(help="Write TensorBoard scalars and pictures here.")]

@@ -9,6 +9,7 @@ that builds it is kept in the checkpoint.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from edge_style.errors import WeightsError
@@ -35,6 +36,9 @@ def _lean(**config: Any) -> nn.Module:
 def _any(**config: Any) -> nn.Module:
     return AnyStyleNet(AnyStyleConfig(**config))
 
+
+# Forty times the full-size network's. What a file claims about its network costs nothing to write.
+_MOST_WEIGHTS = 1 << 26
 
 ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
     "any": _any,
@@ -65,13 +69,21 @@ def build_network(architecture: str, config: Mapping[str, Any] | None = None) ->
         config: the architecture's own settings; defaults where missing.
 
     Raises:
-        WeightsError: no such architecture, or a setting that it does not have.
+        WeightsError: no such architecture, a setting that it does not have, or one that makes it
+            far larger than any style network: no memory is taken for that.
     """
     if architecture not in ARCHITECTURES:
         raise WeightsError(
             f"unknown architecture {architecture!r}: there are {', '.join(ARCHITECTURES)}"
         )
+    build = ARCHITECTURES[architecture]
     try:
-        return ARCHITECTURES[architecture](**(config or {}))
+        with torch.device("meta"):
+            claimed = sum(weight.numel() for weight in build(**(config or {})).parameters())
+        if claimed > _MOST_WEIGHTS:
+            raise ValueError(
+                f"it would have {claimed / 1e6:,.0f} million weights, too many for a style network"
+            )
+        return build(**(config or {}))
     except (TypeError, ValueError) as error:
         raise WeightsError(f"architecture {architecture!r} cannot be built: {error}") from error

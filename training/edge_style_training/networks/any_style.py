@@ -172,18 +172,32 @@ class AnyStyleNet(nn.Module):
     @torch.no_grad()
     def for_styles(self, pictures: Sequence[Tensor]) -> LeanNet:
         """A network of one style, the mean of those of `pictures`, each [3, H, W], RGB, 0..255."""
+        return self.transformer.blended(self._codes(pictures).mean(dim=0))
+
+    @torch.no_grad()
+    def for_each(self, pictures: Sequence[Tensor]) -> LeanNet:
+        """A network of as many styles as there are `pictures`, each [3, H, W], RGB, 0..255."""
+        return self.transformer.with_blends(self._codes(pictures))
+
+    def _codes(self, pictures: Sequence[Tensor]) -> Tensor:
+        """[N, S]; the pictures may differ in size."""
         encode = self.whole_encoder
-        codes = [encode(picture.unsqueeze(0))[0] for picture in pictures]
-        return self.transformer.blended(torch.stack(codes).mean(dim=0))
+        return torch.stack([encode(picture.unsqueeze(0))[0] for picture in pictures])
 
 
-def single_style_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of `AnyStyleNet.for_styles`' network, of those of the network for any style.
+def painting_settings(settings: Mapping[str, Any], styles: int = 1) -> dict[str, Any]:
+    """Settings of the network for paintings, of those of the network for any style.
+
+    Args:
+        settings: of the network for any style.
+        styles: 1 for that of `AnyStyleNet.for_styles`, more for that of `for_each`.
 
     Raises:
         WeightsError: these are not settings of one.
     """
-    return {**vars(AnyStyleConfig.of(settings).lean), "styles": 1, "styled_at": None}
+    lean = AnyStyleConfig.of(settings).lean
+    styled_at = lean.styled_at if styles > 1 else None
+    return {**vars(lean), "styles": styles, "styled_at": styled_at}
 
 
 def _places(network: LeanNet) -> dict[str, str]:

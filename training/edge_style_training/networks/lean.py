@@ -295,6 +295,17 @@ class LeanNet(nn.Module):
         single.load_state_dict(state)
         return single.train(self.training)
 
+    def with_blends(self, styles: Tensor) -> "LeanNet":
+        """A network of several styles, each of which is one of the blends `styles` [N, S]."""
+        many = LeanNet(replace(self.config, styles=len(styles)))
+        state = self.state_dict()
+        for name, _ in self.normalizations():
+            for kind in ("weight", "bias"):
+                table = state[f"{name}.{kind}"]
+                state[f"{name}.{kind}"] = styles.to(table) @ table
+        many.load_state_dict(state)
+        return many.train(self.training)
+
     def with_styles(self, styles: int, styled_at: tuple[int, ...] | None = None) -> "LeanNet":
         """A network of several styles, each of which paints like this one of a single style.
 
