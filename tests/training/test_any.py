@@ -3,6 +3,7 @@
 import copy
 import os
 import random
+import tempfile
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 
 from edge_style import cli
 from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
-from edge_style_training import any_data, any_run
+from edge_style.images import read_image
+from edge_style_training import any_data, any_run, dead_leaves
 from edge_style_training.any_data import StyleDataset, changed_colours
 from edge_style_training.any_feedback import with_feedback
 from edge_style_training.any_run import DEFAULTS, read_aside, split_pool
@@ -34,7 +36,7 @@ from edge_style_training.networks.any_style import (
 from edge_style_training.networks.feedback import Feedback, TryingEncoder, _least_squares, _not_far
 from edge_style_training.networks.lean import LeanConfig, LeanNet
 from edge_style_training.networks.style_encoder import STYLE_PX
-from edge_style_training.reference import _dead_leaves, reference_picture
+from edge_style_training.reference import reference_picture
 from edge_style_training.run import run_shown
 from edge_style_training.training_loop import Progress
 from edge_style_training.vgg import LossNetwork
@@ -467,7 +469,7 @@ def test_feedback_of_another_version_is_learned_anew(
 
 def test_the_reference_is_the_same_always_and_has_edges_and_flat_areas() -> None:
     reference = reference_picture()
-    _dead_leaves.cache_clear()
+    reference_picture.cache_clear()
     assert torch.equal(reference, reference_picture())
     assert reference.dtype == torch.uint8
     steps = reference.float().diff(dim=3).abs().amax(dim=1)
@@ -776,6 +778,41 @@ def test_several_pictures_at_once_begin_with_their_own_codes_in_one_network(
         apart = [[float((one - of).abs().mean()) for of in alone] for one in painted]
     assert apart[0][1] > 5 * apart[0][0]
     assert apart[1][0] > 5 * apart[1][1]
+
+
+def test_a_refinement_needs_no_photos(
+    pool_of_styles: Path,
+    painting_file: Path,
+    vgg_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(dead_leaves, "_IN_PLACE_OF_PHOTOS", 3)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "made"))
+    (tmp_path / "made").mkdir()
+    base, output = tmp_path / "base.pth", tmp_path / "mine.pth"
+    save_checkpoint(Checkpoint("any", network().state_dict(), NETWORK), base)
+    options: list[Any] = ["--vgg", vgg_file, "--workers", 0, "--steps", 2, "--batch-size", 1]
+    options += ["--crop", 48, "--validation-photos", 1, "--output", output]
+    assert run("train", pool_of_styles / "0.png", *options, "--from", base) == 0
+    assert "on pictures that are made for it" in capsys.readouterr().err
+    assert load_checkpoint(output).step == 2
+    assert not list((tmp_path / "made").iterdir())
+    for begun in ([], ["--from", output]):
+        assert run("train", painting_file, *options, *begun, "--force") == 2
+        assert "--content: give a folder of photos" in capsys.readouterr().err
+
+
+def test_pictures_in_place_of_photos_are_the_same_always_and_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_leaves, "_IN_PLACE_OF_PHOTOS", 2)
+    dead_leaves.write_in_place_of_photos(tmp_path)
+    one, other = (read_image(path) for path in sorted(tmp_path.iterdir()))
+    assert one.shape == other.shape == (400, 400, 3)
+    assert np.abs(one.astype(int) - other).mean() > 20
+    assert np.array_equal(one, dead_leaves.dead_leaves(400, 1, finer=1))
 
 
 def test_another_training_goes_on_with_a_network_for_any_style(make_trainer: Any) -> None:

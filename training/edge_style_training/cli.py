@@ -17,10 +17,17 @@ def train(
             metavar="PAINTING...", help="The painting; of several, the mean, or see --many."
         ),
     ],
-    content: options.Content,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Checkpoint to write, such as starry.pth.")
     ],
+    content: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of photos to learn on, nested as you like; with --from any, pictures that "
+            "are made for it if omitted.",
+            metavar="DIR",
+        ),
+    ] = None,
     vgg: options.Vgg = None,
     config: options.Recipe = None,
     many: Annotated[

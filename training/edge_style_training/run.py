@@ -1,9 +1,10 @@
 """What the command `train` does around the trainer: reads inputs, shows and logs progress."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -23,6 +24,7 @@ from edge_style_training.base import find_base, predicted, with_base
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos, to_tensor
+from edge_style_training.dead_leaves import write_in_place_of_photos
 from edge_style_training.resuming import ensure_none, resume_file
 from edge_style_training.trainer import Trainer
 from edge_style_training.training_loop import Progress as TrainingProgress
@@ -58,7 +60,7 @@ def read_painting(path: Path, short_px: int) -> "Tensor":
 def run_training(
     *,
     paintings: Sequence[Path],
-    content: Path,
+    content: Path | None,
     output: Path,
     vgg: Path | None,
     settings: Mapping[str, Any],
@@ -73,55 +75,93 @@ def run_training(
 ) -> None:
     """Train as the command line says; progress and results go to standard error.
 
+    Args:
+        content: photos to learn on. A few steps from a network for any style need none: 200 on
+            dead leaves came to as low losses on photos as 200 on photos.
+
     Raises:
         EdgeStyleError: whatever cannot be used, before any time is spent on training.
     """
     base = load_checkpoint(find_base(start_from)) if start_from else None
+    config = _config(settings, base, start_from or "", paintings, many=many)
+    if content is None and (base is None or base.architecture != "any"):
+        raise UsageError(
+            "--content: give a folder of photos to learn on; only --from any does without"
+        )
+    check_output(output, resume=resume, force=force)
+    pictures = [read_painting(path, config.style_px) for path in paintings]
+    with _photos(content) as photos:
+        trainer = Trainer(
+            config,
+            load_loss_network(vgg, config.objective.layers),
+            pictures,
+            photos,
+            output,
+            _description(paintings, output, description, known_paintings, many=many),
+            workers=workers,
+        )
+        console = console_of(trainer)
+        if content is None:
+            console.print("no --content: it learns on pictures that are made for it")
+        if base is not None:
+            base = predicted(
+                base, lambda px: [read_painting(path, px) for path in paintings], many=many
+            )
+            style = trainer.start_from(base)
+            console.print(
+                f"begins with {style or base.name or start_from}: strokes of a painting of "
+                f"{config.style_px} pixels, style weight {config.style_weight:g}"
+            )
+        if resume:
+            trainer.resume()
+        elif not force:
+            ensure_none(trainer.resume_path)
+        best = run_shown(trainer, console, len(photos), log_dir)
+    console.print(
+        f"{output}: best at step {best.step:,}, total loss {best.scores['total']:,.0f} "
+        f"(content {best.scores['content']:,.0f}, style {best.scores['style']:,.0f})\n"
+        f"next: edge-style export {output}"
+    )
+
+
+def _config(
+    settings: Mapping[str, Any],
+    base: Checkpoint | None,
+    start_from: str,
+    paintings: Sequence[Path],
+    *,
+    many: bool,
+) -> TrainingConfig:
+    """Settings as asked for, on top of the base's; how many styles follows from the paintings.
+
+    Raises:
+        UsageError, WeightsError: they make no sense, or not for these paintings.
+    """
     if base is not None:
-        settings = with_base(settings, base, start_from or "", len(paintings) if many else 1)
-    network_settings = dict(settings.get("network", {}))
-    network_settings.pop("styles", None)
+        settings = with_base(settings, base, start_from, len(paintings) if many else 1)
+    network = dict(settings.get("network", {}))
+    network.pop("styles", None)
     if many:
-        network_settings["styles"] = len(paintings)
-    config = TrainingConfig(**{**settings, "network": network_settings})
+        network["styles"] = len(paintings)
+    config = TrainingConfig(**{**settings, "network": network})
     if many and (config.architecture != "lean" or len(paintings) < 2):
         raise UsageError("--many wants two paintings or more, and the architecture lean")
     names = [path.stem for path in paintings]
     if many and len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"two of the paintings are called '{twice}', as their styles would be")
-    check_output(output, resume=resume, force=force)
-    pictures = [read_painting(path, config.style_px) for path in paintings]
-    photos = find_photos(content)
-    trainer = Trainer(
-        config,
-        load_loss_network(vgg, config.objective.layers),
-        pictures,
-        photos,
-        output,
-        _description(paintings, output, description, known_paintings, many=many),
-        workers=workers,
-    )
-    console = console_of(trainer)
-    if base is not None:
-        base = predicted(
-            base, lambda px: [read_painting(path, px) for path in paintings], many=many
-        )
-        style = trainer.start_from(base)
-        console.print(
-            f"begins with {style or base.name or start_from}: strokes of a painting of "
-            f"{config.style_px} pixels, style weight {config.style_weight:g}"
-        )
-    if resume:
-        trainer.resume()
-    elif not force:
-        ensure_none(trainer.resume_path)
-    best = run_shown(trainer, console, len(photos), log_dir)
-    console.print(
-        f"{output}: best at step {best.step:,}, total loss {best.scores['total']:,.0f} "
-        f"(content {best.scores['content']:,.0f}, style {best.scores['style']:,.0f})\n"
-        f"next: edge-style export {output}"
-    )
+    return config
+
+
+@contextmanager
+def _photos(folder: Path | None) -> Iterator[list[Path]]:
+    """The photos of a folder; without one dead leaves, as long as this lasts."""
+    if folder is not None:
+        yield find_photos(folder)
+        return
+    with TemporaryDirectory(prefix="edge-style-") as made:
+        write_in_place_of_photos(Path(made))
+        yield find_photos(Path(made))
 
 
 def console_of(training: Training) -> Console:
