@@ -23,7 +23,7 @@ from edge_style_training.config import TrainingConfig, check_settings, read_reci
 from edge_style_training.data import CropDataset, crop_loader, find_photos, to_tensor
 from edge_style_training.muon import Muon
 from edge_style_training.resuming import fingerprint, resume_file
-from edge_style_training.run import console_of
+from edge_style_training.run import console_of, told_of_broken
 from edge_style_training.schedule import learning_rate_at, style_share_at
 from edge_style_training.trainer import Trainer
 from edge_style_training.training_loop import Progress, _said_plainly
@@ -483,3 +483,10 @@ def test_only_the_layers_that_were_named_are_compared(layers: tuple[str, ...]) -
     assert TrainingConfig(**check_settings(config.as_dict(), "checkpoint")) == config
     with pytest.raises(UsageError, match="style_layers"):
         TrainingConfig(style_layers=())
+
+
+def test_broken_photos_are_named_and_many_of_them_counted() -> None:
+    said = told_of_broken({Path("photos/b.jpg"), Path("photos/a.jpg")})
+    assert said == "2 of the photos cannot be read and were left out: a.jpg, b.jpg"
+    assert "was left out: a.jpg" in told_of_broken({Path("a.jpg")})
+    assert told_of_broken({Path(f"{i}.jpg") for i in range(9)}).endswith("4.jpg and 4 more")
