@@ -53,8 +53,8 @@ _PACE = {
     "checkpoint_every": 100,
 }
 # A network for any style paints like the painting before the first step, so there is less to do: a
-# minute or three. The losses that look at two views of each photo are left out: steps take a quarter
-# longer with them, and a mosaic came out 10% worse. What the network has learned of steadiness and
+# minute or three. The losses that look at two views of each photo are left out: with them steps take
+# a quarter longer, and a mosaic came out 10% worse. What the network has learned of steadiness and
 # against its grid mostly stays. So many steps for each painting.
 _REFINEMENT = {
     **_PACE,
