@@ -52,10 +52,10 @@ _PACE = {
     "validate_every": 250,
     "checkpoint_every": 100,
 }
-# A network for any style paints like the painting before the first step, so there is less to do: a
-# minute or three. The losses that look at two views of each photo are left out: with them steps take
-# a quarter longer, and a mosaic came out 10% worse. What the network has learned of steadiness and
-# against its grid mostly stays. So many steps for each painting.
+# A network for any style paints like the painting before the first step, so there is less to do.
+# The losses that look at two views of each photo are left out: with them steps take a quarter
+# longer, and a mosaic came out 10% worse. What the network has learned of steadiness and against
+# its grid mostly stays. So many steps for each painting.
 _REFINEMENT = {
     **_PACE,
     "steps": 200,
