@@ -4,6 +4,7 @@ import copy
 import os
 import random
 import tempfile
+import tracemalloc
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from edge_style_training.any_data import StyleDataset, changed_colours
 from edge_style_training.any_feedback import with_feedback
 from edge_style_training.any_run import DEFAULTS, read_aside, split_pool
 from edge_style_training.any_training import AnyTrainer, StyleBank, needed_layers, read_style
+from edge_style_training.base import find_base
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_style_training.config import TrainingConfig
 from edge_style_training.data import find_photos
@@ -472,6 +474,9 @@ def test_the_reference_is_the_same_always_and_has_edges_and_flat_areas() -> None
     reference_picture.cache_clear()
     assert torch.equal(reference, reference_picture())
     assert reference.dtype == torch.uint8
+    # What the shipped network's feedback was learned on.
+    shipped = load_checkpoint(find_base("any")).weights["feedback.reference"]
+    assert torch.equal(shipped.float(), reference.float())
     steps = reference.float().diff(dim=3).abs().amax(dim=1)
     assert 0.5 < float((steps < 12).float().mean()) < 0.95
     assert float((steps > 40).float().mean()) > 0.01
@@ -813,6 +818,16 @@ def test_pictures_in_place_of_photos_are_the_same_always_and_differ(
     assert one.shape == other.shape == (400, 400, 3)
     assert np.abs(one.astype(int) - other).mean() > 20
     assert np.array_equal(one, dead_leaves.dead_leaves(400, 1, finer=1))
+
+
+def test_a_style_that_is_a_strip_of_single_pixels_takes_no_memory(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "strip.png"), textured(1, 9000, 0))
+    styles = StyleDataset([tmp_path / "strip.png"], [], 48, seed=1)
+    tracemalloc.start()
+    assert all(styles[number].shape == (3, 48, 48) for number in range(8))
+    peak_mb = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    assert peak_mb < 5  # 100 where all of it is enlarged
 
 
 def test_another_training_goes_on_with_a_network_for_any_style(make_trainer: Any) -> None:
