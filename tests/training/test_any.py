@@ -17,7 +17,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its name everywhere in the field
 
 from edge_style import cli
-from edge_style.errors import CheckpointError, ContentError, TrainingDivergedError, UsageError
+from edge_style.errors import (
+    CheckpointError,
+    ContentError,
+    ImageError,
+    TrainingDivergedError,
+    UsageError,
+)
 from edge_style.images import read_image
 from edge_style_training import any_data, any_run, dead_leaves
 from edge_style_training.any_data import StyleDataset, changed_colours
@@ -785,6 +791,10 @@ def test_several_pictures_at_once_begin_with_their_own_codes_in_one_network(
     assert apart[1][0] > 5 * apart[1][1]
 
 
+def no_room(path: Path, rgb: Any) -> None:
+    raise ImageError(f"cannot write '{path}': No space left on device")
+
+
 def test_a_refinement_needs_no_photos(
     pool_of_styles: Path,
     painting_file: Path,
@@ -803,7 +813,18 @@ def test_a_refinement_needs_no_photos(
     assert run("train", pool_of_styles / "0.png", *options, "--from", base) == 0
     assert "on pictures that are made for it" in capsys.readouterr().err
     assert load_checkpoint(output).step == 2
-    assert not list((tmp_path / "made").iterdir())
+    assert not list((tmp_path / "made").glob("edge-style-*"))
+    again = [*options, "--from", base, "--force"]
+    with monkeypatch.context() as full:
+        full.setattr(dead_leaves, "write_image", no_room)
+        assert run("train", pool_of_styles / "0.png", *again) == 2
+        full.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+        assert run("train", pool_of_styles / "0.png", *again) == 2
+    said = capsys.readouterr().err.splitlines()
+    errors = [line for line in said if line.startswith("error: the pictures to learn on cannot")]
+    assert len(errors) == 2
+    assert all(line.endswith("make room, or give --content") for line in errors)
+    assert not list((tmp_path / "made").glob("edge-style-*"))
     for begun in ([], ["--from", output]):
         assert run("train", painting_file, *options, *begun, "--force") == 2
         assert "--content: give a folder of photos" in capsys.readouterr().err

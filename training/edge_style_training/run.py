@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from edge_style.errors import ContentError, UsageError
+from edge_style.errors import ContentError, ImageError, UsageError
 from edge_style.images import IMAGE_SUFFIXES, read_image, resize_short_side
 from edge_style_training.base import find_base, predicted, with_base
 from edge_style_training.checkpoint import Checkpoint, load_checkpoint
@@ -77,7 +77,7 @@ def run_training(
 
     Args:
         content: photos to learn on. A few steps from a network for any style need none: 200 on
-            dead leaves came to as low losses on photos as 200 on photos.
+            dead leaves came to losses on photos 3% above those of 200 on photos.
 
     Raises:
         EdgeStyleError: whatever cannot be used, before any time is spent on training.
@@ -155,13 +155,24 @@ def _config(
 
 @contextmanager
 def _photos(folder: Path | None) -> Iterator[list[Path]]:
-    """The photos of a folder; without one dead leaves, as long as this lasts."""
+    """The photos of a folder; without one dead leaves, as long as this lasts.
+
+    Raises:
+        ContentError: there is no such folder, no photo in it, or no place for what is made.
+    """
     if folder is not None:
         yield find_photos(folder)
         return
-    with TemporaryDirectory(prefix="edge-style-") as made:
-        write_in_place_of_photos(Path(made))
-        yield find_photos(Path(made))
+    with ExitStack() as stack:
+        try:
+            made = Path(stack.enter_context(TemporaryDirectory(prefix="edge-style-")))
+            write_in_place_of_photos(made)
+        except (OSError, ImageError) as error:
+            raise ContentError(
+                f"the pictures to learn on cannot be written to the folder for temporary files: "
+                f"{error}; make room, or give --content"
+            ) from error
+        yield find_photos(made)
 
 
 def console_of(training: Training) -> Console:
