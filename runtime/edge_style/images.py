@@ -22,6 +22,7 @@ _JPEG_MAGIC = b"\xff\xd8"
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _LONGEST_SIDE_PX = 16_384  # more than that a network has no memory for
 _PNG_MAX_SIDE_PX = 1_000_000
+_ROWS_AT_ONCE = 64
 # Colour, EXIF orientation applied, 16-bit samples kept, alpha dropped.
 _ORIENTED = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 
@@ -140,9 +141,13 @@ def _turned(
 
 
 def _over_white(bgra: npt.NDArray[np.uint8]) -> Rgb:
-    rgb = bgra[..., 2::-1].astype(np.uint16)
-    alpha = bgra[..., 3:].astype(np.uint16)
-    return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    rgb = np.empty((*bgra.shape[:2], CHANNELS), np.uint8)
+    # A few rows at a time: whole pictures in 16 bits would take several times their memory.
+    for top in range(0, len(bgra), _ROWS_AT_ONCE):
+        rows = bgra[top : top + _ROWS_AT_ONCE]
+        colour, alpha = rows[..., 2::-1].astype(np.uint16), rows[..., 3:].astype(np.uint16)
+        rgb[top : top + len(rows)] = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+    return rgb
 
 
 def write_image(path: str | os.PathLike[str], rgb: Rgb, *, quality: int = 95) -> None:

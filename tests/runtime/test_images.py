@@ -3,6 +3,7 @@
 import os
 import struct
 import threading
+import tracemalloc
 import zlib
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 
 from edge_style.errors import ImageError, ImageNotFoundError, UsageError
 from edge_style.images import (
+    decode_image,
     parse_size,
     read_image,
     resize_short_side,
@@ -82,6 +84,21 @@ def test_transparent_pictures_are_turned_as_others_are(tmp_path, orientation, wi
     assert found.shape == expected.shape == ((32, width, 3), (width, 32, 3))[orientation > 4]
     assert np.abs(found - expected).max() <= 1
     assert (orientation == 1) == np.array_equal(expected, opaque)
+
+
+def test_transparent_pictures_take_little_more_memory_than_opaque_ones():
+    """Larger than what is put on white at once; from the network such a file is a small upload."""
+    rgba = np.dstack([make_rgb(900, 700), make_rgb(900, 700)[..., 1]])
+    data = cv2.imencode(".png", cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA))[1].tobytes()
+    tracemalloc.start()
+    found = decode_image(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    alpha = rgba[..., 3:] / 255
+    expected = np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha))
+    assert np.abs(found - expected).max() <= 1
+    # Colours with and without alpha, and whether they are the same.
+    assert peak < 11 * 900 * 700 + len(data) + 2_000_000
 
 
 def test_float_picture(tmp_path):
