@@ -96,6 +96,7 @@ CANDIDATES: Mapping[str, Candidate] = {
         "stem: two 3x3 convolutions of stride 2",
         {"stem": "double", "instance_at": (1, 4, 5, 7, 9)},
     ),
+    "detail": Candidate("head: 32 channels of detail beside the 32 features", {"detail": 32}),
     "shuffle": Candidate("head: a plain convolution and pixel shuffle", {"head": "shuffle"}),
     YARDSTICK: Candidate("the full-size network of Johnson et al.", architecture="johnson"),
 }

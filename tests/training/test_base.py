@@ -127,7 +127,7 @@ def test_a_base_without_a_norm_in_front_of_the_head_can_be_given_one(
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_a_base_can_get_further_coarse_blocks(
+def test_a_base_can_get_further_coarse_blocks_and_detail(
     painting_file: Path, photo_folder: Path, vgg_file: Path, tmp_path: Path, many: bool
 ) -> None:
     torch.manual_seed(2)
@@ -135,7 +135,7 @@ def test_a_base_can_get_further_coarse_blocks(
     begun = Checkpoint("lean", build_network("lean", network).state_dict(), network)
     save_checkpoint(begun, tmp_path / "base.pth")
     recipe, output = tmp_path / "recipe.toml", tmp_path / "new.pth"
-    recipe.write_text("[network]\ncoarse_blocks = 3\n")
+    recipe.write_text("[network]\ncoarse_blocks = 3\ndetail = 4\n")
     options = ["--content", photo_folder, "--vgg", vgg_file, "--output", output, "--workers", 0]
     options += ["--steps", 1, "--batch-size", 1, "--crop", 64, "--validation-photos", 1]
     if many:
@@ -146,7 +146,7 @@ def test_a_base_can_get_further_coarse_blocks(
 
     made = load_checkpoint(output)
     made = made.single_style("other") if many else made
-    assert made.network["coarse_blocks"] == 3
+    assert (made.network["coarse_blocks"], made.network["detail"]) == (3, 4)
     photo = 255 * torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(made.build()(photo), begun.build()(photo), rtol=0, atol=0.5)

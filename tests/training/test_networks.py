@@ -1,6 +1,7 @@
 """The networks: names, sizes, and the promises their docstrings make."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from edge_style.errors import WeightsError
 from edge_style_training.networks import ARCHITECTURES, build_network
 from edge_style_training.networks.johnson import TransformerNet
 from edge_style_training.networks.lapped import LappedUpsample
-from edge_style_training.networks.lean import LeanConfig, LeanNet, StyleNorm
+from edge_style_training.networks.lean import Detail, LeanConfig, LeanNet, StyleNorm
 
 # Written down from a checkpoint of pytorch/examples' fast_neural_style.
 EXAMPLES_SHAPES = {
@@ -181,7 +182,7 @@ def test_further_coarse_blocks_change_nothing_at_first(instance_at: tuple[int, .
     photo = 255 * torch.rand(1, 3, 48, 64)
     deeper = replace(net.config, coarse_blocks=3, instance_at=instance_at)
 
-    got = net.with_coarse_blocks(deeper)
+    got = net.grown(deeper)
 
     assert (got.config, got.training) == (deeper, False)
     with torch.no_grad():
@@ -193,12 +194,39 @@ def test_further_coarse_blocks_change_nothing_at_first(instance_at: tuple[int, .
         assert gradient.abs().max() > 0, "it can learn"
 
 
-def test_only_coarse_blocks_can_be_added() -> None:
+@pytest.mark.parametrize("head", ["lapped", "shuffle"])
+@pytest.mark.parametrize("detail", [0, 4], ids=["new", "more"])
+def test_further_detail_changes_nothing_at_first(
+    head: Literal["lapped", "shuffle"], detail: int
+) -> None:
+    torch.manual_seed(4)
+    net = LeanNet(LeanConfig(8, 2, 1, 8, instance_at=(0,), head=head, detail=detail)).eval()
+    photo = 255 * torch.rand(1, 3, 48, 64)
+
+    got = net.grown(replace(net.config, detail=6))
+
+    with torch.no_grad():
+        torch.testing.assert_close(got(photo), net(photo), rtol=0, atol=1e-3)
+    assert isinstance(got.detail, Detail)
+    features = torch.randn(2, 8, 5, 7)
+    seen = got.detail(features)
+    assert seen.shape == (2, 14, 5, 7)
+    assert torch.equal(seen[:, :8], features)
+    assert (seen.std(dim=(0, 2, 3)) > 0.1).all(), "all of its channels say something"
+    weight = next(iter(got.head.parameters()))
+    got.train()(photo).square().mean().backward()
+    assert weight.grad is not None
+    by_channel = weight.grad.abs().amax(dim=(0, 1, 2, 4, 5) if head == "lapped" else (0, 2, 3))
+    assert by_channel.shape == (14,)
+    assert (by_channel > 0).all(), "it can learn"
+
+
+def test_only_coarse_blocks_and_detail_can_be_added() -> None:
     net = LeanNet(LeanConfig(8, 2, 1, 8, instance_at=(0, 3, 4)))
-    with pytest.raises(ValueError, match="coarse blocks"):
-        net.with_coarse_blocks(replace(net.config, coarse_blocks=2, width=16))
+    with pytest.raises(ValueError, match="only coarse_blocks"):
+        net.grown(replace(net.config, coarse_blocks=2, width=16))
     with pytest.raises(ValueError, match="instance_at"):
-        net.with_coarse_blocks(replace(net.config, coarse_blocks=2, instance_at=(0, 4)))
+        net.grown(replace(net.config, coarse_blocks=2, instance_at=(0, 4)))
 
 
 def test_unknown_architecture_and_setting_are_named() -> None:

@@ -217,8 +217,8 @@ def take_over(
 
     Args:
         network: before its training.
-        checkpoint: of a network like it; one of one style may lack the head's normalization and
-            some of the coarse blocks.
+        checkpoint: of a network like it; one of one style may lack the head's normalization, some
+            of the coarse blocks and the detail.
         config: settings of the training.
         photos: what that normalization then begins with, so that little changes at first.
 
@@ -236,9 +236,9 @@ def take_over(
         crops = read_crops(photos[:_PHOTOS_FOR_HEAD], config.crop_px)
         begun = begun.with_head_norm(crops)
         checkpoint = replace(checkpoint, weights=begun.state_dict())
-    if isinstance(begun, LeanNet) and known == 1 and _gets_coarse_blocks(network, begun):
+    if isinstance(begun, LeanNet) and known == 1 and _grows(network, begun):
         try:
-            begun = begun.with_coarse_blocks(replace(network.config, styles=1, styled_at=None))
+            begun = begun.grown(replace(network.config, styles=1, styled_at=None))
         except ValueError as error:
             raise CheckpointError(f"the checkpoint does not fit the settings: {error}") from error
         checkpoint = replace(checkpoint, weights=begun.state_dict())
@@ -279,9 +279,11 @@ def _gets_head_norm(network: nn.Module, begun: LeanNet) -> bool:
     return wanted and not begun.config.head_norm
 
 
-def _gets_coarse_blocks(network: nn.Module, begun: LeanNet) -> TypeGuard[LeanNet]:
-    wanted = network.config.coarse_blocks if isinstance(network, LeanNet) else 0
-    return wanted > begun.config.coarse_blocks
+def _grows(network: nn.Module, begun: LeanNet) -> TypeGuard[LeanNet]:
+    if not isinstance(network, LeanNet):
+        return False
+    wanted, own = network.config, begun.config
+    return wanted.coarse_blocks > own.coarse_blocks or wanted.detail > own.detail
 
 
 def _nearest_style(many: LeanNet, validation: Validation, device: torch.device) -> int:

@@ -60,6 +60,8 @@ class LeanConfig:
         head_norm: an instance normalization in front of the head, of many styles each with its own
             scale and shift: it sets colours and contrast of the picture, whatever the frame's are,
             and whatever its size is.
+        detail: channels that a last convolution, with an activation, makes of the features for the
+            head, which sees them beside the features: more patterns for texture to be made of.
         border_px: reflected at each side of the frame and cropped off at the end, so that the
             zero padding inside does not show as a frame.
         styles: paintings that the network knows.
@@ -75,6 +77,7 @@ class LeanConfig:
     stem: Literal["patch", "double"] = "patch"
     head: Literal["lapped", "shuffle"] = "lapped"
     head_norm: bool = True
+    detail: int = 0
     border_px: int = 16
     styles: int = 1
     styled_at: tuple[int, ...] | None = None
@@ -92,6 +95,8 @@ class LeanConfig:
             raise ValueError("widths should be at least 1, numbers of blocks at least 0")
         if max(self.blocks, self.coarse_blocks) > _MAX_BLOCKS:
             raise ValueError(f"numbers of blocks should be {_MAX_BLOCKS} at most")
+        if self.detail < 0:
+            raise ValueError("detail should be at least 0")
         if not (0 <= self.border_px <= _MAX_BORDER_PX and self.border_px % 4 == 0):
             raise ValueError(f"border_px should be a multiple of 4 up to {_MAX_BORDER_PX}")
         if self.styles < 1:
@@ -198,6 +203,21 @@ class CoarseStage(nn.Module):
         return x + y[:, :, : x.shape[2], : x.shape[3]]
 
 
+class Detail(nn.Module):
+    """The features, and further channels that a convolution and an activation make of them."""
+
+    def __init__(self, width: int, further: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, further, 3, padding=1)
+        # Of the features themselves, which are normalized, so that activations clip some of all.
+        nn.init.orthogonal_(self.conv.weight)
+        self.activation = Activation()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, width, h, w] -> [N, width + further, h, w]."""
+        return torch.cat([x, self.activation(self.conv(x))], dim=1)
+
+
 class LeanNet(nn.Module):
     """See `LeanConfig`. 251,459 weights and 7,365 MAC a pixel with the defaults."""
 
@@ -235,11 +255,13 @@ class LeanNet(nn.Module):
         if config.head_norm:
             body.append(self._normalization(width, always=True))
         self.body = nn.Sequential(*body)
+        self.detail = Detail(width, config.detail) if config.detail else nn.Identity()
+        seen = width + config.detail
         self.head: nn.Module
         if config.head == "lapped":
-            self.head = LappedUpsample(width, 3, 4)
+            self.head = LappedUpsample(seen, 3, 4)
         else:
-            self.head = nn.Sequential(nn.Conv2d(width, 48, 3, padding=1), nn.PixelShuffle(4))
+            self.head = nn.Sequential(nn.Conv2d(seen, 48, 3, padding=1), nn.PixelShuffle(4))
 
     def _blocks(self, number: int, width: int) -> list[nn.Module]:
         # Without statistics to hold it, a sum of blocks would grow with their number: hence 0.2.
@@ -349,18 +371,19 @@ class LeanNet(nn.Module):
         return found.to(photos.device).train(self.training)
 
     @torch.no_grad()
-    def with_coarse_blocks(self, config: LeanConfig) -> "LeanNet":
-        """The network `config`, which has further coarse blocks; they change nothing at first.
+    def grown(self, config: LeanConfig) -> "LeanNet":
+        """The network `config`, with further coarse blocks or detail; they change nothing at first.
 
         Raises:
-            ValueError: it is another network in more than these blocks and their normalizations.
+            ValueError: it is another network in more than these and their normalizations.
         """
-        same = replace(config, coarse_blocks=self.config.coarse_blocks, instance_at=())
-        if same != replace(self.config, instance_at=()) or self.config.coarse_blocks < 1:
-            raise ValueError("only the number of coarse blocks and what follows from it may differ")
+        size = replace(self.config, coarse_blocks=config.coarse_blocks, detail=config.detail)
+        begins_coarse = config.coarse_blocks > 0 and self.config.coarse_blocks == 0
+        if replace(size, instance_at=()) != replace(config, instance_at=()) or begins_coarse:
+            raise ValueError("only coarse_blocks, detail and what follows from them may differ")
         found = LeanNet(config)
         own = self.state_dict()
-        further = f"body.{config.blocks // 2}.blocks."
+        further = (f"body.{config.blocks // 2}.blocks.", "detail.")
         state = found.state_dict()
         missing = [key for key in state if key not in own]
         if own.keys() - state.keys() or not all(key.startswith(further) for key in missing):
@@ -368,7 +391,11 @@ class LeanNet(nn.Module):
         for key in missing:
             if ".norm2." in key and key.endswith(("weight", "bias")):  # a block's last word
                 state[key].zero_()
-        found.load_state_dict({**state, **own})
+        for key, known in own.items():
+            if key.startswith("head."):  # of what is new in the detail it makes nothing at first
+                state[key].zero_()
+            state[key][tuple(slice(side) for side in known.shape)] = known
+        found.load_state_dict(state)
         return found.to(next(self.parameters()).device).train(self.training)
 
     def forward(self, frames: Tensor, style: Tensor | None = None) -> Tensor:
@@ -385,7 +412,8 @@ class LeanNet(nn.Module):
             if isinstance(norm, StyleNorm):
                 norm.style = style
         border = self.config.border_px
-        y: Tensor = self.head(self.body(self.stem(self._padded(self.scale(frames)))))
+        y: Tensor = self.body(self.stem(self._padded(self.scale(frames))))
+        y = self.head(self.detail(y))
         stylized = y[:, :, border : y.shape[2] - border, border : y.shape[3] - border]
         # The head works around mid-grey, so that its first pictures are neither black nor white.
         return stylized * 64.0 + 127.5
