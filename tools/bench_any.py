@@ -6,7 +6,8 @@
 Prints JSON. Losses: content, style and total with `evaluate`'s default objective, mean over photos
 and styles, at 384 pixels, of the square middle of every photo; paintings have that short side.
 Times: medians of single passes after a warm-up, in milliseconds, each program in a process of its
-own while the other rests: ours at 640x480, the peer's at its own 384x384. Without --peer and
+own while the other rests: ours at 640x480, the peer's at its own 384x384, five rounds in turn, each
+with networks loaded anew, and of the rounds the median again. Without --peer and
 --single their part is left out. Run it on an idle machine. `--results-only` leaves the paintings
 and photos off the sheet: a row a style, ours on the left, the peer's on the right.
 """
@@ -38,6 +39,7 @@ from edge_style_training.vgg import LossNetwork, load_loss_network
 SIDE_PX = 384
 FRAME_PX = (640, 480)
 PASSES = 15
+ROUNDS = 5
 _PEER = Path(__file__).with_name("bench_any_peer.py")
 Pictures = Mapping[str, Sequence[Rgb]]
 
@@ -144,6 +146,17 @@ def our_times(model: str, style: Path) -> dict[str, float]:
     }
 
 
+def in_turn(
+    programs: Mapping[str, Callable[[], Mapping[str, float]]],
+) -> dict[str, dict[str, float]]:
+    """Program -> its times, each the median of all rounds."""
+    rounds = [{name: measure() for name, measure in programs.items()} for _ in range(ROUNDS)]
+    return {
+        name: {what: median(each[name][what] for each in rounds) for what in first}
+        for name, first in rounds[0].items()
+    }
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all that was asked for."""
     styles = find_photos(options.styles)
@@ -152,9 +165,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     photos = [square(path) for path in files[::step][: options.photos]]
     network = load_loss_network(options.vgg, Objective().layers)
     painted = paint(options.model, styles, photos)
+    programs = {"ours": lambda: our_times(options.model, styles[0])}
+    if options.peer:
+        programs["peer"] = lambda: peer_paints(options.peer, styles[:1], photos[:1])[1]
+    ms = in_turn(programs)
     result: dict[str, Any] = {
         "model": options.model,
-        "ms": our_times(options.model, styles[0]),
+        "ms": ms["ours"],
         "losses": scores(network, styles, photos, painted),
         "photos_themselves": scores(
             network, styles, photos, {style.name: photos for style in styles}
@@ -162,8 +179,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
     peer: Pictures = {}
     if options.peer:
-        peer, peer_ms = peer_paints(options.peer, styles, photos)
-        result["peer"] = {"ms": peer_ms, "losses": scores(network, styles, photos, peer)}
+        peer, _ = peer_paints(options.peer, styles, photos)
+        result["peer"] = {"ms": ms["peer"], "losses": scores(network, styles, photos, peer)}
     if options.single:
         result["single"] = {}
     for text in options.single:
