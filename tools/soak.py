@@ -39,6 +39,7 @@ WARM_UP_S = 60.0
 WISHES = (
     Command("strength", 0.6),
     Command("colours"),
+    Command("steady"),
     Command("mirror"),
     Command("split"),
     Command("partner"),

@@ -17,9 +17,9 @@ from edge_style.cli_common import (
     note_start,
 )
 from edge_style.cli_live import (
+    STABILIZE_HELP,
     BlendOption,
     ColoursOption,
-    StabilizeOption,
     StrengthOption,
     StyleOption,
     parse_blend,
@@ -82,7 +82,14 @@ def cam(
     strength: StrengthOption = 1.0,
     keep_colours: ColoursOption = False,
     look: LookOption = None,
-    stabilize: StabilizeOption = False,
+    stabilize: Annotated[
+        bool | None,
+        typer.Option(
+            "--stabilize/--no-stabilize",
+            show_default="on; with --no-pace off",
+            help=STABILIZE_HELP,
+        ),
+    ] = None,
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Change left and right, as a mirror does.")
     ] = False,
@@ -148,7 +155,8 @@ def cam(
 
     Keys in the window (h lists them): q quits, space pauses, s saves a snapshot, r records, n and p
     or 1 to 9 choose a style, b blends two, + and - change the strength, c keeps the camera's
-    colours, m mirrors, v splits the view, f fills the screen, i hides the figures.
+    colours, t steadies or does not, m mirrors, v splits the view, f fills the screen, i hides the
+    figures.
     """
     from edge_style.controls import Controls
     from edge_style.live import Show, ShowOptions
@@ -161,6 +169,7 @@ def cam(
         blend=share,
         strength=strength,
         keeps_colours=keep_colours,
+        is_steady=not no_pace if stabilize is None else stabilize,
         is_mirrored=mirror,
         is_split=split is not None,
         edge=0.5 if split is None else split,
@@ -180,7 +189,6 @@ def cam(
         every_s=every,
         target_fps=fps,
         look=look,
-        stabilize=stabilize,
         reconnect=not no_reconnect,
         token=token,
         pipeline=PipelineOptions(

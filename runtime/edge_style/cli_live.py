@@ -46,12 +46,7 @@ BlendOption = Annotated[
         "without a share.",
     ),
 ]
-StabilizeOption = Annotated[
-    bool,
-    typer.Option(
-        "--stabilize", help="Take flicker out: what stands still or moves along stays as it was."
-    ),
-]
+STABILIZE_HELP = "Take flicker out: what stands still or moves along stays as it was."
 
 
 def parse_blend(text: str | None) -> tuple[str | None, float]:

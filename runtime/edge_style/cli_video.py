@@ -17,9 +17,9 @@ from edge_style.cli_common import (
     print_json,
 )
 from edge_style.cli_live import (
+    STABILIZE_HELP,
     BlendOption,
     ColoursOption,
-    StabilizeOption,
     StrengthOption,
     StyleOption,
     parse_blend,
@@ -52,7 +52,9 @@ def video(
     strength: StrengthOption = 1.0,
     keep_colours: ColoursOption = False,
     look: LookOption = None,
-    stabilize: StabilizeOption = False,
+    stabilize: Annotated[
+        bool, typer.Option("--stabilize/--no-stabilize", help=STABILIZE_HELP)
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Stylize clips: every frame once, with their sound. One that was cut short goes on."""
@@ -65,7 +67,9 @@ def video(
     if len(models) > 1:
         raise UsageError(f"a clip takes one style, --model names {len(models)}")
     partner, share = parse_blend(blend)
-    controls = Controls(blend=share, strength=strength, keeps_colours=keep_colours)
+    controls = Controls(
+        blend=share, strength=strength, keeps_colours=keep_colours, is_steady=stabilize
+    )
     plan = plan_clips(clips, models[0], output)
     options = ShowOptions(
         models=models,
@@ -77,7 +81,6 @@ def video(
         style=style,
         partner=partner,
         look=look,
-        stabilize=stabilize,
         pipeline=PipelineOptions(pace=False, drop=False, controls=controls),
     )
     if len(plan.pairs) == 1 and not plan.is_folder:

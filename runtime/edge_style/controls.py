@@ -21,6 +21,7 @@ CommandName: TypeAlias = Literal[
     "blend",
     "strength",
     "colours",
+    "steady",
     "mirror",
     "split",
     "edge",
@@ -36,6 +37,7 @@ COMMAND_NAMES: tuple[CommandName, ...] = get_args(CommandName)
 _SWITCHES: dict[str, str] = {
     "pause": "is_paused",
     "colours": "keeps_colours",
+    "steady": "is_steady",
     "mirror": "is_mirrored",
     "split": "is_split",
     "record": "is_recording",
@@ -106,6 +108,7 @@ class Controls:
         choices: how often a style was chosen so far, the one that was shown too.
         strength: of the effect, from 0, the camera's picture, to 1.
         keeps_colours: the painting gives its brushwork only, the camera the colours.
+        is_steady: flicker is taken out of the pictures.
         is_mirrored: left and right change places, as people know themselves.
         is_split: the camera's picture is shown left of `edge`.
         edge: place of the edge, a share of the width.
@@ -124,6 +127,7 @@ class Controls:
     choices: int = 0
     strength: float = 1.0
     keeps_colours: bool = False
+    is_steady: bool = False
     is_mirrored: bool = False
     is_split: bool = False
     edge: float = 0.5
@@ -138,7 +142,7 @@ class Controls:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the network's picture is shown as it is."""
+        """Whether the network's picture, steadied or not, is shown as it is."""
         return self.strength >= 1 and not self.keeps_colours and not self.is_split
 
 
@@ -278,6 +282,7 @@ def notice_of(command: Command, controls: Controls, styles: Sequence[Style]) -> 
         return f"strength {controls.strength:.0%}"
     switches = {
         "colours": ("the camera's colours", "the painting's colours", controls.keeps_colours),
+        "steady": ("steadied", "as the network paints it", controls.is_steady),
         "mirror": ("mirrored", "not mirrored", controls.is_mirrored),
     }
     on, off, is_on = switches.get(command.name, ("", "", False))

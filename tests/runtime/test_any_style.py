@@ -277,13 +277,14 @@ def test_a_fade_stays_steadied_and_another_style_does_not(open_any: Any) -> None
 
     stylizer, steadier = open_any("red.png,green.png", is_live=True), Counting()
     renderer = Renderer([stylizer], list_styles([stylizer]), Meter(), steadier=steadier)
-    render(renderer, Controls())
+    steady = Controls(is_steady=True)
+    render(renderer, steady)
     begun = steadier.resets
     for step in range(1, 46):
-        render(renderer, Controls(partner=1, blend=step / 45, is_fading=True))
-    render(renderer, Controls(style=1))
+        render(renderer, replace(steady, partner=1, blend=step / 45, is_fading=True))
+    render(renderer, replace(steady, style=1))
     assert steadier.resets == begun, "the last step of a fade is the next style already"
-    render(renderer, Controls(style=0))
+    render(renderer, steady)
     assert steadier.resets == begun + 1
 
 

@@ -1,12 +1,27 @@
-"""`--stabilize`: flicker goes, what moves leaves no ghosts."""
+"""Steadied pictures: flicker goes, what moves leaves no ghosts, and `t` brings it back."""
+
+from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from edge_style.pipeline import PipelineOptions, PlainStylizer, Steadier, run_pipeline
+from edge_style.cli import app
+from edge_style.controls import Command, Controls, obey
+from edge_style.live import ShowOptions
+from edge_style.meter import Meter
+from edge_style.pipeline import (
+    PipelineOptions,
+    PlainStylizer,
+    Steadier,
+    list_styles,
+    run_pipeline,
+)
+from edge_style.pipeline.render import Renderer
 from edge_style.sinks import Sink, StyledFrame
-from edge_style.sources import open_source
+from edge_style.sources import Frame, open_source
 
 SIZE_PX = (320, 240)
 
@@ -126,9 +141,85 @@ def test_in_the_pipeline_it_keeps_the_frames_and_resets_at_a_switch() -> None:
     options = PipelineOptions(pace=False, drop=False, max_frames=12)
     negative = PlainStylizer(lambda image: 255 - image, "negative")
     run_pipeline(source, [negative], [plain], options)
-    run_pipeline(source, [negative], [steady], options, steadier=Steadier())
+    controls = Controls(is_steady=True)
+    run_pipeline(source, [negative], [steady], replace(options, controls=controls))
     assert len(plain.images) == len(steady.images) == 12
     assert (plain.images[0] == steady.images[0]).all()
     assert any((a != b).any() for a, b in zip(plain.images, steady.images, strict=True))
     for one, other in zip(plain.images, steady.images, strict=True):
         assert np.abs(one.astype(int) - other).mean() < 8
+
+
+def renderer_that_boils() -> tuple[Callable[..., np.ndarray], list[np.ndarray]]:
+    """What renders a still scene, and what its network painted, frame by frame."""
+    painted: list[np.ndarray] = []
+
+    def paint(image: np.ndarray) -> np.ndarray:
+        painted.append(boil(image, len(painted)))
+        return painted[-1].copy()
+
+    network = PlainStylizer(paint, "boiling")
+    renderer = Renderer([network], list_styles([network]), Meter())
+    frame = Frame(scene(0, moves=False), 0.0, 0.0)
+
+    def render(controls: Controls, *, is_repeat: bool = False) -> np.ndarray:
+        prepared = renderer.prepare(frame, controls)
+        return renderer.render(prepared, controls, is_repeat=is_repeat).image.copy()
+
+    return render, painted
+
+
+def test_steadying_can_be_left_and_begins_anew_after_that() -> None:
+    render, painted = renderer_that_boils()
+    steady = Controls(is_steady=True)
+    render(steady)
+    assert (render(steady) != painted[-1]).any()
+    plain = obey(steady, Command("steady"), ())
+    assert not plain.is_steady
+    assert (render(plain) == painted[-1]).all()
+    assert (render(steady) == painted[-1]).all(), "nothing of long ago is mixed in"
+    assert (render(steady) != painted[-1]).any()
+
+
+def test_a_paused_picture_stays_as_it_was_shown() -> None:
+    render, painted = renderer_that_boils()
+    steady = Controls(is_steady=True)
+    shown = [render(steady) for _ in range(3)][-1]
+    assert (render(steady, is_repeat=True) == shown).all()
+    weaker = render(replace(steady, strength=0.5), is_repeat=True).astype(float)
+    assert np.abs(weaker - (shown + scene(0, moves=False).astype(float)) / 2).max() <= 1
+    assert (render(Controls(), is_repeat=True) == painted[-1]).all(), "without steadying"
+    assert (render(steady, is_repeat=True) == shown).all()
+    mirrored = render(replace(steady, is_mirrored=True), is_repeat=True)
+    assert (mirrored == painted[-1]).all(), "the other way round it was not shown yet"
+    assert (render(steady) != painted[-1]).any(), "and goes on from there"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_steady"),
+    [
+        (["cam"], True),
+        (["cam", "--no-stabilize"], False),
+        (["cam", "--no-pace"], False),
+        (["cam", "--no-pace", "--stabilize"], True),
+        (["video", "a.mp4", "-o", "b.mp4"], False),
+        (["video", "a.mp4", "-o", "b.mp4", "--stabilize"], True),
+    ],
+    ids=str,
+)
+def test_live_pictures_are_steadied_unless_speed_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], is_steady: bool
+) -> None:
+    wanted: list[ShowOptions] = []
+
+    class AskedError(Exception):
+        pass
+
+    def show(options: ShowOptions, **_: object) -> None:
+        wanted.append(options)
+        raise AskedError
+
+    monkeypatch.setattr("edge_style.live.Show", show)
+    result = CliRunner().invoke(app, [*arguments, "--model", "starry"])
+    assert isinstance(result.exception, AskedError), result.output
+    assert wanted[0].pipeline.controls.is_steady is is_steady

@@ -521,8 +521,8 @@ def test_the_page_shows_the_stream_and_has_the_controls(browser: Browser, tmp_pa
         assert first_pixels_change(browser), "the picture moves"
 
         for box, field in (
-            ("colours", "keeps_colours"), ("mirror", "is_mirrored"), ("split", "is_split"),
-            ("pause", "is_paused"), ("record", "is_recording"),
+            ("colours", "keeps_colours"), ("steady", "is_steady"), ("mirror", "is_mirrored"),
+            ("split", "is_split"), ("pause", "is_paused"), ("record", "is_recording"),
         ):  # fmt: skip
             browser.click(box)
             wait_for(lambda field=field: getattr(show.controls, field))
@@ -716,7 +716,8 @@ def test_keys_and_the_mouse_work_on_the_page(browser: Browser) -> None:
         wait_for(lambda: browser.run("return document.getElementById('keys').children.length"))
         for key, field, value in (
             ("-", "strength", 0.9), ("2", "style", 1), ("b", "partner", 0), (".", "blend", 0.6),
-            ("M", "is_mirrored", True), ("v", "is_split", True), (" ", "is_paused", True),
+            ("M", "is_mirrored", True), ("t", "is_steady", True), ("v", "is_split", True),
+            (" ", "is_paused", True),
         ):  # fmt: skip
             browser.press(key)
             wait_for(lambda field=field, value=value: getattr(show.controls, field) == value)

@@ -69,6 +69,7 @@ def few_files(tmp_path: Path) -> Path:
         ("bench_steady.py nobody --photos photos --clip no.mp4", "no model 'nobody'"),
         ("bench_training.py no.png --content photos --vgg no.pth", "no.p"),
         ("bench_threads.py nobody", "no model 'nobody'"),
+        ("bench_bars.py --data . --content photos --only losses", "vgg16.safetensors"),
         ("../training/train_photo_decoder.py --content photos --output no/out", "does not exist"),
     ],
 )
@@ -320,3 +321,69 @@ def test_a_moving_sheet_says_what_it_cannot_do(tmp_path: Path, arguments: list[s
     )
     assert done.returncode == 2
     assert said in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def bars(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    return importlib.import_module("bench_bars")
+
+
+def test_a_bar_that_is_missed_is_told(bars, monkeypatch, tmp_path, capsys):
+    arguments = ["bench_bars.py", "--data", ".", "--content", ".", "--only", "sizes"]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--json", str(tmp_path / "bars.json")])
+    assert bars.main() == 0, "every shipped style is below a megabyte"
+    assert "| size of one shipped style | 1 MB | 0.34 to 0." in capsys.readouterr().out
+    (line,) = json.loads((tmp_path / "bars.json").read_text("utf-8"))
+    assert line["is_met"]
+    monkeypatch.setattr(bars, "MB", 5e5)
+    assert bars.main() == 1
+    assert capsys.readouterr().out.endswith("| **no** |\n")
+
+
+def test_each_style_is_held_against_its_own_full_size_network(bars, monkeypatch, tmp_path):
+    flickers = {"starry": 1.0, "scream": 2.0, "wave": 3.0, "udnie": 4.0}
+
+    def found(arguments: list[str], **_: object) -> dict[str, Any]:
+        rows = {}
+        for path in map(Path, arguments[1 : arguments.index("--photos")]):
+            style, _, kind = path.name.removesuffix(".pth").removesuffix(".onnx").partition("-")
+            style, _, is_own = style.partition(".")
+            # Ours flicker 0.9 times as much as the full-size network of that painting, a third of
+            # that with `--stabilize`; the steady full-size network half as much as the other.
+            share = 0.9 if is_own else 0.5 if kind.endswith("steady") else 1.0
+            for suffix, less in (("", 1.0), (" --stabilize", 1 / 3)):
+                motion = {"relative_ratio": flickers[style] * share * less}
+                rows[f"{path}{suffix}"] = dict.fromkeys(bars.MOTIONS, motion)
+        return rows
+
+    monkeypatch.setattr(bars, "_json_of", found)
+    lines = list(bars.flicker(bars.Data(tmp_path, tmp_path)))
+    assert [line.measured.split(", ")[0] for line in lines] == [
+        "still 0.30 to 0.30", "still 0.60 to 0.60", "still 0.30 to 0.30",
+        "still 0.90 to 0.90", "still 1.80 to 1.80", "still 0.90 to 0.90",
+    ]  # fmt: skip
+    assert [line.is_met for line in lines] == [True, False, True, False, False, False]
+
+
+def test_losses_are_those_of_the_same_painting(bars, monkeypatch, tmp_path):
+    totals = {"starry": 100.0, "scream": 200.0, "wave": 300.0}
+
+    def found(arguments: list[str], **_: object) -> dict[str, Any]:
+        results = []
+        for text in arguments[3 : arguments.index("--style")]:
+            style, _, kind = Path(text).stem.removesuffix(".int8").partition("-")
+            full_size = {"": 1.05, "johnson": 0.9, "johnson-steady": 1.0}[kind]
+            style_loss = 1.02 if ".int8." in text else 1.0
+            mean = {"total": totals.get(style, 1.0) * full_size, "style": style_loss}
+            results.append({"path": text, "mean": mean})
+        return {"results": results}
+
+    monkeypatch.setattr(bars, "_json_of", found)
+    same, without, int8 = bars.losses(bars.Data(tmp_path, tmp_path))
+    assert same.measured.startswith("`starry` 1.050, `scream` 1.050, `wave` 1.050; int8 ")
+    assert same.is_met
+    assert without.measured.startswith("`starry` 1.167, `scream` 1.167, `wave` 1.167; int8 ")
+    assert not without.is_met
+    assert int8.is_met
+    assert int8.measured.count("1.020") == len(bars.PAINTINGS)

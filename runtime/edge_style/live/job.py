@@ -26,7 +26,6 @@ def job_of(
     known = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path]
     wanted = (
         options.size,
-        options.stabilize,
         options.style,
         options.partner,
         options.pipeline.controls,

@@ -23,7 +23,6 @@ class ShowOptions:
         partner: name of the style that is blended in.
         every_s: go to the next style every so many seconds, None for never.
         look: a reference whose light all pictures get, or a .cube table; None for none.
-        stabilize: take flicker out of the pictures.
         reconnect: open a camera or stream again when it breaks down.
         token: what viewers of an http:// output must know.
         target_fps: frames per second to hold by choosing the network's size, None for one size.
@@ -42,7 +41,6 @@ class ShowOptions:
     every_s: float | None = None
     target_fps: float | None = None
     look: Path | None = None
-    stabilize: bool = False
     reconnect: bool = True
     token: str | None = None
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)

@@ -15,7 +15,7 @@ from edge_style.live.job import job_of
 from edge_style.live.networks import Networks
 from edge_style.live.options import ShowOptions
 from edge_style.live.report import report_of, summary_line
-from edge_style.pipeline import Result, StagedStylizer, Steadier, list_styles, run_pipeline
+from edge_style.pipeline import Result, StagedStylizer, list_styles, run_pipeline
 from edge_style.shutdown import Interrupts
 from edge_style.sinks import ConversionSink, KeeperSink, Sink, StreamInfo, TurnsSink, open_sink
 from edge_style.sources import Image, Source, open_source
@@ -111,7 +111,6 @@ class Show:
                             result=self._result,
                             on_frame=on_frame,
                             on_end=interrupts.hold,
-                            steadier=Steadier() if self._options.stabilize else None,
                             rate=self._networks.rate,
                         )
                     finally:

@@ -36,15 +36,16 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class _Painted:
-    """What a picture was painted with."""
+    """What a picture was painted with, and whether of a mirrored frame."""
 
     network: int
     adopted: int
+    is_mirrored: bool
     weights: tuple[float, ...]
 
     def follows(self, other: "_Painted | None") -> bool:
         """Whether it is nearly what `other` was, as the next step of a fade is."""
-        if other is None or (self.network, self.adopted) != (other.network, other.adopted):
+        if other is None or replace(self, weights=other.weights) != other:
             return False
         return moved(self.weights, other.weights) <= OTHER_STYLE
 
@@ -58,7 +59,7 @@ class Renderer:
         stylizers: the networks.
         styles: what they paint, as `list_styles` gives it.
         meter: learns what the steps take.
-        steadier: against flicker, None for none.
+        steadier: against flicker, where that is wanted; one of its own if None.
         rate: chooses the network's size to hold a frame rate, None for a fixed one.
     """
 
@@ -74,7 +75,7 @@ class Renderer:
         self._stylizers = stylizers
         self._styles = styles
         self._meter = meter
-        self._steadier = steadier
+        self._steadier = steadier or Steadier()
         self._rate = rate
         self._mixer = Mixer()
         self._steadied: _Painted | None = None
@@ -118,7 +119,9 @@ class Renderer:
         infer_ms = _ms_since(start_s)
         start_s = time.perf_counter()
         picture = stylizer.finish(inferred, frame.image)
-        painted = _Painted(style.network, controls.adopted, tuple(weights or ()))
+        painted = _Painted(
+            style.network, controls.adopted, controls.is_mirrored, tuple(weights or ())
+        )
         picture = self._touch_up(picture, frame.image, controls, painted, is_repeat)
         post_ms = _ms_since(start_s)
         self._meter.spent("infer", infer_ms)
@@ -139,17 +142,28 @@ class Renderer:
     def _touch_up(
         self, picture: Image, frame: Image, controls: Controls, painted: _Painted, is_repeat: bool
     ) -> Image:
-        if controls.is_plain and self._steadier is None:
+        if not controls.is_steady and not is_repeat:
+            self._steadied = None
+        if controls.is_plain and not controls.is_steady:
             return picture
         height, width = picture.shape[:2]
         if frame.shape != picture.shape:
             frame = resize_to_cover(frame, width, height)
-        if self._steadier is not None and not is_repeat:
-            if not painted.follows(self._steadied):
-                self._steadier.reset()
-            self._steadied = painted
-            picture = self._steadier.steady(picture, frame)
+        if controls.is_steady:
+            picture = self._steady(picture, frame, painted, is_repeat)
         return self._mixer.mix(picture, frame, controls)
+
+    def _steady(self, picture: Image, frame: Image, painted: _Painted, is_repeat: bool) -> Image:
+        """Without flicker; a moment that was shown before as it was then."""
+        if is_repeat:
+            last = self._steadier.last
+            if last is None or last.shape != picture.shape or painted != self._steadied:
+                return picture
+            return last
+        if not painted.follows(self._steadied):
+            self._steadier.reset()
+        self._steadied = painted
+        return self._steadier.steady(picture, frame)
 
 
 def _ms_since(start_s: float) -> float:

@@ -13,7 +13,6 @@ from edge_style.pipeline.playback import Playback
 from edge_style.pipeline.rate import RateController
 from edge_style.pipeline.render import Prepared, Renderer
 from edge_style.pipeline.slot import Slot, SlotClosed
-from edge_style.pipeline.steady import Steadier
 from edge_style.shutdown import NativeThread
 from edge_style.sinks import Sink
 from edge_style.sources import Frame, Source
@@ -30,7 +29,6 @@ def run_pipeline(
     *,
     result: Result | None = None,
     on_frame: Callable[[int], None] | None = None,
-    steadier: Steadier | None = None,
     rate: RateController | None = None,
     on_end: Callable[[], None] | None = None,
 ) -> Result:
@@ -43,7 +41,6 @@ def run_pipeline(
         options: `PipelineOptions()` if None.
         result: filled while running, for callers that want the figures after an error.
         on_frame: called in the caller's thread with the number of frames delivered so far.
-        steadier: takes flicker out of the pictures.
         rate: hears what frames take, and chooses the networks' size.
         on_end: called when no more frames are delivered, before threads are waited for.
 
@@ -58,7 +55,7 @@ def run_pipeline(
     result = result or Result()
     options = options or PipelineOptions()
     styles = list_styles(stylizers)
-    renderer = Renderer(stylizers, styles, result.meter, steadier=steadier, rate=rate)
+    renderer = Renderer(stylizers, styles, result.meter, rate=rate)
     return _Run(source, renderer, styles, sinks, options, result).run(on_frame, on_end)
 
 

@@ -33,7 +33,8 @@ _DISAGREEMENT_LEVELS = 9.0  # of blurred grey; camera noise stays below, edges o
 # see `tools/bench_steady.py`.
 _FORGIVEN = 0.25
 _STILL_LEVELS = 1.5  # a mean change below this is noise, and no flow is looked for
-_NEIGHBOURHOOD_PX = 5
+_NEIGHBOURHOOD = np.ones((5, 5), np.uint8)
+_BESIDE = np.ones((3, 3), np.uint8)
 _NO_MAP = np.empty(0, np.float32)  # x and y are in one map
 _SLACK = np.full((4, 1), 4.0)  # levels by which the past may exceed the neighbourhood, a channel
 
@@ -43,10 +44,14 @@ class Steadier:
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        self._kernel = np.ones((_NEIGHBOURHOOD_PX, _NEIGHBOURHOOD_PX), np.uint8)
         self._past: Image | None = None
         self._past_gray: Image | None = None
-        self._grid: Field | None = None
+        self._room: _Room | None = None
+
+    @property
+    def last(self) -> Image | None:
+        """What `steady` gave last; None where there is no past."""
+        return self._past
 
     def reset(self) -> None:
         """What comes next has nothing to do with what was."""
@@ -68,48 +73,72 @@ class Steadier:
         if past is None or past_gray is None or past.shape != picture.shape:
             self._past = picture
             return picture
-        hold = _HOLD_STILL
-        if float(cv2.absdiff(gray, past_gray).mean()) > _STILL_LEVELS:
+        if self._room is None or self._room.shape != picture.shape:
+            self._room = _Room(picture.shape, gray.shape)
+        room, hold = self._room, _HOLD_STILL
+        if cv2.norm(gray, past_gray, cv2.NORM_L1) > _STILL_LEVELS * gray.size:
             hold = _HOLD_MOVING
-            past, past_gray = self._warp(past, past_gray, gray)
-        trust = _trust(gray, past_gray, picture.shape[:2], hold)
-        past = self._clamp(past, picture)
-        old = cv2.multiply(past, trust, scale=1 / 255)
-        new = cv2.multiply(picture, cv2.bitwise_not(trust), scale=1 / 255)
-        self._past = np.asarray(cv2.add(old, new), np.uint8)
+            past, past_gray = self._warp(past, past_gray, gray, room)
+        past = _clamp(past, picture, room)
+        trust = _trust(gray, past_gray, hold, room)
+        old = cv2.multiply(past, trust, dst=past, scale=1 / 255)
+        # The only one that is not made in a place that is there already: others may keep it.
+        new = cv2.multiply(picture, cv2.bitwise_not(trust, dst=trust), scale=1 / 255)
+        self._past = np.asarray(cv2.add(old, new, dst=new), np.uint8)
         return self._past
 
-    def _warp(self, past: Image, past_gray: Image, gray: Image) -> tuple[Image, Image]:
+    def _warp(
+        self, past: Image, past_gray: Image, gray: Image, room: "_Room"
+    ) -> tuple[Image, Image]:
         """Past picture and frame as the scene has moved since."""
-        flow = np.asarray(
-            self._flow.calc(gray, past_gray, np.zeros((*gray.shape, 2), np.float32)), np.float32
-        )
-        height, width = past.shape[:2]
-        small_x, small_y = _grid(flow.shape[1], flow.shape[0])
+        room.flow.fill(0)
+        flow = self._flow.calc(gray, past_gray, room.flow)
+        small_places = flow + room.small_grid
         warped_gray = cv2.remap(
             past_gray,
-            small_x + flow[..., 0],
-            small_y + flow[..., 1],
+            small_places[..., 0],
+            small_places[..., 1],
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=(255,),  # nothing is known of what comes in from outside
         )
-        if self._grid is None or self._grid.shape[:2] != (height, width):
-            self._grid = np.dstack(_grid(width, height))
-        # A pixel of the small frame spans so many of the picture's.
-        scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
-        full = cv2.resize(flow * scale, (width, height), interpolation=cv2.INTER_LINEAR)
+        size_px = (room.shape[1], room.shape[0])
+        full = cv2.resize(flow * room.scale, size_px, dst=room.full, interpolation=cv2.INTER_LINEAR)
         # In fixed point, which remap is quicker with.
-        places, fractions = cv2.convertMaps(cv2.add(full, self._grid), _NO_MAP, cv2.CV_16SC2)
+        places, fractions = cv2.convertMaps(
+            cv2.add(full, room.grid, dst=full), _NO_MAP, cv2.CV_16SC2, room.places, room.fractions
+        )
         warped = cv2.remap(
-            past, places, fractions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            past,
+            places,
+            fractions,
+            cv2.INTER_LINEAR,
+            dst=room.warped,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         return np.asarray(warped, np.uint8), np.asarray(warped_gray, np.uint8)
 
-    def _clamp(self, past: Image, picture: Image) -> Image:
-        low = cv2.subtract(cv2.erode(picture, self._kernel), _SLACK)
-        high = cv2.add(cv2.dilate(picture, self._kernel), _SLACK)
-        return np.asarray(cv2.min(cv2.max(past, low), high), np.uint8)
+
+class _Room:
+    """Where pictures of one size are worked on, frame after frame.
+
+    Fresh memory of that size costs more than most of what is done in it: with it a frame of
+    640x480 took 1.6 times as long.
+    """
+
+    def __init__(self, shape: tuple[int, ...], small: tuple[int, ...]) -> None:
+        height, width = shape[:2]
+        self.shape = shape
+        self.flow = np.empty((*small, 2), np.float32)
+        self.small_grid = _grid(small[1], small[0])
+        # A pixel of the small frame spans so many of the picture's.
+        self.scale = np.array([width / small[1], height / small[0]], np.float32)
+        self.grid = _grid(width, height)
+        self.full = np.empty_like(self.grid)
+        self.places = np.empty((height, width, 2), np.int16)
+        self.fractions = np.empty((height, width), np.uint16)
+        self.trust_gray = np.empty((height, width), np.uint8)
+        self.warped, self.low, self.high, self.trust = (np.empty(shape, np.uint8) for _ in range(4))
 
 
 def _small_gray(frame: Image) -> Image:
@@ -119,26 +148,43 @@ def _small_gray(frame: Image) -> Image:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _trust(gray: Image, past_gray: Image, shape: tuple[int, ...], hold: float) -> Image:
+def _clamp(past: Image, picture: Image, room: _Room) -> Image:
+    low = cv2.erode(picture, _NEIGHBOURHOOD, dst=room.low)
+    low = cv2.subtract(low, _SLACK, dst=low)
+    high = cv2.dilate(picture, _NEIGHBOURHOOD, dst=room.high)
+    high = cv2.add(high, _SLACK, dst=high)
+    return np.asarray(cv2.min(cv2.max(past, low, dst=low), high, dst=low), np.uint8)
+
+
+def _trust(gray: Image, past_gray: Image, hold: float, room: _Room) -> Image:
     """How much the past counts, uint8 [H, W, 3], 0..255 * hold."""
-    kernel = np.ones((3, 3), np.uint8)
     contrast = cv2.min(
-        cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, kernel),
-        cv2.morphologyEx(past_gray, cv2.MORPH_GRADIENT, kernel),
+        cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, _BESIDE),
+        cv2.morphologyEx(past_gray, cv2.MORPH_GRADIENT, _BESIDE),
     )
     # In whole levels, and no less than zero.
     change = cv2.subtract(
         cv2.absdiff(gray, past_gray), cv2.convertScaleAbs(contrast, alpha=_FORGIVEN)
     )
     # A little wider than what was seen to change, for the flow is coarse at its edges.
-    change = cv2.dilate(cv2.GaussianBlur(change, (5, 5), 0), kernel).astype(np.float32)
+    change = cv2.dilate(cv2.GaussianBlur(change, (5, 5), 0), _BESIDE)
+    small = cv2.LUT(change, _TRUST_BY_CHANGE[hold])
+    size_px = (room.shape[1], room.shape[0])
+    full = cv2.resize(small, size_px, dst=room.trust_gray, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.cvtColor(full, cv2.COLOR_GRAY2RGB, dst=room.trust), np.uint8)
+
+
+def _trust_by_change(hold: float) -> Image:
+    """Of every change in levels, uint8 [256]."""
+    change = np.arange(256, dtype=np.float32)
     trust = 255 * hold * np.exp(-np.square(change / _DISAGREEMENT_LEVELS))
-    small = trust.round().astype(np.uint8)
-    full = cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.cvtColor(full, cv2.COLOR_GRAY2RGB), np.uint8)
+    return np.asarray(trust.round(), np.uint8)
 
 
-def _grid(width: int, height: int) -> tuple[Field, Field]:
-    """Where each pixel is: x and y, float32 [height, width]."""
+_TRUST_BY_CHANGE = {hold: _trust_by_change(hold) for hold in (_HOLD_STILL, _HOLD_MOVING)}
+
+
+def _grid(width: int, height: int) -> Field:
+    """Where each pixel is: float32 [height, width, 2], x and y."""
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return x, y
+    return np.dstack((x, y))

@@ -34,6 +34,7 @@ KEYS = (
     Key("+=", Command("strength", _STEP, is_step=True), "stronger", "+"),
     Key("-_", Command("strength", -_STEP, is_step=True), "weaker", "-"),
     Key("c", Command("colours"), "the camera's colours"),
+    Key("t", Command("steady"), "take flicker out, or leave it"),
     Key("m", Command("mirror"), "mirror"),
     Key("v", Command("split"), "before and after; drag the edge"),
     Key("]", Command("edge", _STEP / 2, is_step=True), "edge to the right"),

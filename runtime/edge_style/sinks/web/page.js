@@ -57,7 +57,7 @@ function box(id) {
 
 ["strength", "edge", "blend"].forEach(slider);
 ["style", "partner"].forEach(choice);
-["colours", "mirror", "split"].forEach(box);
+["colours", "steady", "mirror", "split"].forEach(box);
 for (const id of ["pause", "record"]) {
   at(id).addEventListener("click", () => send(id, at(id).ariaPressed === "true" ? 0 : 1));
 }
@@ -162,6 +162,7 @@ function show(state) {
     put("partner", "value", controls.blend > 0 ? controls.partner ?? "" : "");
     for (const id of ["strength", "edge", "blend"]) put(id, "value", controls[id]);
     put("colours", "checked", controls.keeps_colours);
+    put("steady", "checked", controls.is_steady);
     put("mirror", "checked", controls.is_mirrored);
     put("split", "checked", controls.is_split);
     at("edge-row").hidden = !controls.is_split;

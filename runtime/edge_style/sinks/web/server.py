@@ -23,7 +23,7 @@ from edge_style.sinks.web.guard import COMMAND_HEADER, Guard
 WEB_COMMANDS = frozenset(
     {
         *("next", "previous", "style", "partner", "blend", "strength", "colours"),
-        *("mirror", "split", "edge", "pause", "snapshot", "record", "adopt"),
+        *("steady", "mirror", "split", "edge", "pause", "snapshot", "record", "adopt"),
     }
 )
 _FILES = {
