@@ -128,6 +128,18 @@ def test_a_cut_and_another_size_begin_anew() -> None:
     assert (steadier.steady(dark, dark) == 20).all()
 
 
+def test_pictures_of_a_folder_have_nothing_of_each_other() -> None:
+    """They are no scene that goes on: what agrees does so by chance."""
+    rng = np.random.default_rng(4)
+    steadier = Steadier()
+    for index in range(6):
+        small = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        photo = np.asarray(cv2.resize(small, SIZE_PX, interpolation=cv2.INTER_CUBIC), np.uint8)
+        assert steadier.steady(photo, photo) is photo, "after another photo"
+        picture = boil(photo, index)
+        assert steadier.steady(picture, photo) is not picture, "the same scene goes on"
+
+
 def test_in_the_pipeline_it_keeps_the_frames_and_resets_at_a_switch() -> None:
     class Collector(Sink):
         def __init__(self) -> None:

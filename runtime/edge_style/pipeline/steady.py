@@ -12,6 +12,7 @@ them over. The picture is therefore averaged over time along the motion of the s
 4. Elsewhere the old picture is first clamped to what its new neighbourhood shows, as temporal
    anti-aliasing of games does (Karis 2014, "High Quality Temporal Supersampling"): colours that are
    no longer there cannot stay as ghosts.
+5. After a cut, where next to nothing agrees, all begins anew.
 """
 
 import cv2
@@ -32,6 +33,9 @@ _DISAGREEMENT_LEVELS = 9.0  # of blurred grey; camera noise stays below, edges o
 # none forgiven, a panned photo flickered 1.6 times as much. What moves pays for it with more blur:
 # see `tools/bench_steady.py`.
 _FORGIVEN = 0.25
+# Of the trust of a scene without change; below it is another scene. Photos of a folder come to
+# 0.11 at most, every frame of a clip of a moving animal to 0.48 at least, every tenth to 0.21.
+_CUT = 0.15
 _STILL_LEVELS = 1.5  # a mean change below this is noise, and no flow is looked for
 _NEIGHBOURHOOD = np.ones((5, 5), np.uint8)
 _BESIDE = np.ones((3, 3), np.uint8)
@@ -65,7 +69,8 @@ class Steadier:
             frame: the camera's frame, of the same size.
 
         Returns:
-            A fresh picture, or `picture` itself where there is no past to go by.
+            A fresh picture, or `picture` itself where there is no past to go by: at first, and
+            after a cut.
         """
         gray = _small_gray(frame)
         past, past_gray = self._past, self._past_gray
@@ -79,8 +84,18 @@ class Steadier:
         if cv2.norm(gray, past_gray, cv2.NORM_L1) > _STILL_LEVELS * gray.size:
             hold = _HOLD_MOVING
             past, past_gray = self._warp(past, past_gray, gray, room)
+        small_trust = _trust(gray, past_gray, hold)
+        if float(small_trust.mean()) < _CUT * hold * 255:
+            self._past = picture
+            return picture
+        trust = cv2.resize(
+            small_trust,
+            (picture.shape[1], picture.shape[0]),
+            dst=room.trust_gray,
+            interpolation=cv2.INTER_LINEAR,
+        )
+        trust = cv2.cvtColor(trust, cv2.COLOR_GRAY2RGB, dst=room.trust)
         past = _clamp(past, picture, room)
-        trust = _trust(gray, past_gray, hold, room)
         old = cv2.multiply(past, trust, dst=past, scale=1 / 255)
         # The only one that is not made in a place that is there already: others may keep it.
         new = cv2.multiply(picture, cv2.bitwise_not(trust, dst=trust), scale=1 / 255)
@@ -156,8 +171,8 @@ def _clamp(past: Image, picture: Image, room: _Room) -> Image:
     return np.asarray(cv2.min(cv2.max(past, low, dst=low), high, dst=low), np.uint8)
 
 
-def _trust(gray: Image, past_gray: Image, hold: float, room: _Room) -> Image:
-    """How much the past counts, uint8 [H, W, 3], 0..255 * hold."""
+def _trust(gray: Image, past_gray: Image, hold: float) -> Image:
+    """How much the past counts, of the small frames' size, 0..255 * hold."""
     contrast = cv2.min(
         cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, _BESIDE),
         cv2.morphologyEx(past_gray, cv2.MORPH_GRADIENT, _BESIDE),
@@ -168,10 +183,7 @@ def _trust(gray: Image, past_gray: Image, hold: float, room: _Room) -> Image:
     )
     # A little wider than what was seen to change, for the flow is coarse at its edges.
     change = cv2.dilate(cv2.GaussianBlur(change, (5, 5), 0), _BESIDE)
-    small = cv2.LUT(change, _TRUST_BY_CHANGE[hold])
-    size_px = (room.shape[1], room.shape[0])
-    full = cv2.resize(small, size_px, dst=room.trust_gray, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.cvtColor(full, cv2.COLOR_GRAY2RGB, dst=room.trust), np.uint8)
+    return np.asarray(cv2.LUT(change, _TRUST_BY_CHANGE[hold]), np.uint8)
 
 
 def _trust_by_change(hold: float) -> Image:
