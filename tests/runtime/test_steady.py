@@ -128,6 +128,16 @@ def test_a_cut_and_another_size_begin_anew() -> None:
     assert (steadier.steady(dark, dark) == 20).all()
 
 
+def test_frames_of_another_size_are_steadied_as_if_there_had_been_no_others() -> None:
+    one, fresh = Steadier(), Steadier()
+    for index in range(3):
+        one.steady(boil(scene(index, moves=True), index), scene(index, moves=True))
+    for index in range(5):
+        frame = cv2.resize(scene(index, moves=True), (200, 151))
+        picture = 255 - frame
+        assert (one.steady(picture, frame) == fresh.steady(picture, frame)).all()
+
+
 def test_pictures_of_a_folder_have_nothing_of_each_other() -> None:
     """They are no scene that goes on: what agrees does so by chance."""
     rng = np.random.default_rng(4)

@@ -10,7 +10,13 @@ from edge_style.errors import WeightsError
 from edge_style_training.networks import ARCHITECTURES, build_network
 from edge_style_training.networks.johnson import TransformerNet
 from edge_style_training.networks.lapped import LappedUpsample
-from edge_style_training.networks.lean import Detail, LeanConfig, LeanNet, StyleNorm
+from edge_style_training.networks.lean import (
+    ACTIVATION_FLOOR,
+    Detail,
+    LeanConfig,
+    LeanNet,
+    StyleNorm,
+)
 
 # Written down from a checkpoint of pytorch/examples' fast_neural_style.
 EXAMPLES_SHAPES = {
@@ -213,6 +219,8 @@ def test_further_detail_changes_nothing_at_first(
     assert seen.shape == (2, 14, 5, 7)
     assert torch.equal(seen[:, :8], features)
     assert (seen.std(dim=(0, 2, 3)) > 0.1).all(), "all of its channels say something"
+    floor = torch.tensor(ACTIVATION_FLOOR)
+    assert torch.equal(seen[:, 8:].amin(), floor), "linear ones would add nothing to the features"
     weight = next(iter(got.head.parameters()))
     got.train()(photo).square().mean().backward()
     assert weight.grad is not None
@@ -236,6 +244,8 @@ def test_unknown_architecture_and_setting_are_named() -> None:
         build_network("lean", {"depth": 3})
     with pytest.raises(WeightsError, match="norm should be one of instance, batch"):
         build_network("lean", {"norm": "layer"})
+    with pytest.raises(WeightsError, match="detail should be at least 0"):
+        build_network("lean", {"detail": -4})
 
 
 def test_registry_names_are_those_of_the_command_line() -> None:
