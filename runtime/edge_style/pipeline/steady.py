@@ -138,7 +138,7 @@ class _Room:
     """Where pictures of one size are worked on, frame after frame.
 
     Fresh memory of that size costs more than most of what is done in it: with it a frame of
-    640x480 took 1.6 times as long.
+    640x480 took 1.4 to 1.6 times as long.
     """
 
     def __init__(self, shape: tuple[int, ...], small: tuple[int, ...]) -> None:
