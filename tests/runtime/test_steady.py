@@ -138,6 +138,19 @@ def test_frames_of_another_size_are_steadied_as_if_there_had_been_no_others() ->
         assert (one.steady(picture, frame) == fresh.steady(picture, frame)).all()
 
 
+@pytest.mark.parametrize(
+    "size_px", [(1, 1), (9000, 1), (1, 9000), (400, 64), (640, 100), (64, 640), (17, 31)]
+)
+def test_pictures_of_any_form_are_steadied(size_px: tuple[int, int]) -> None:
+    """OpenCV's optical flow ends the program on some."""
+    rng = np.random.default_rng(5)
+    photo = rng.integers(100, 160, (size_px[1], size_px[0], 3), dtype=np.uint8)
+    steadier = Steadier()
+    for index in range(4):
+        frame = np.roll(photo + np.uint8(3 * index), index, axis=1)
+        assert steadier.steady(255 - frame, frame).shape == photo.shape
+
+
 def test_pictures_of_a_folder_have_nothing_of_each_other() -> None:
     """They are no scene that goes on: what agrees does so by chance."""
     rng = np.random.default_rng(4)

@@ -37,6 +37,9 @@ _FORGIVEN = 0.25
 # 0.11 at most, every frame of a clip of a moving animal to 0.48 at least, every tenth to 0.21.
 _CUT = 0.15
 _STILL_LEVELS = 1.5  # a mean change below this is noise, and no flow is looked for
+# OpenCV's flow crashes on strips: it chooses its scales by the width alone. Small frames up to the
+# second number are safe in any form, larger ones from the first.
+_FLOW_MIN_PX, _FLOW_SMALL_PX = 32, 64
 _NEIGHBOURHOOD = np.ones((5, 5), np.uint8)
 _BESIDE = np.ones((3, 3), np.uint8)
 _NO_MAP = np.empty(0, np.float32)  # x and y are in one map
@@ -81,7 +84,8 @@ class Steadier:
         if self._room is None or self._room.shape != picture.shape:
             self._room = _Room(picture.shape, gray.shape)
         room, hold = self._room, _HOLD_STILL
-        if cv2.norm(gray, past_gray, cv2.NORM_L1) > _STILL_LEVELS * gray.size:
+        is_moving = cv2.norm(gray, past_gray, cv2.NORM_L1) > _STILL_LEVELS * gray.size
+        if is_moving and _has_flow(gray):
             hold = _HOLD_MOVING
             past, past_gray = self._warp(past, past_gray, gray, room)
         small_trust = _trust(gray, past_gray, hold)
@@ -154,6 +158,10 @@ class _Room:
         self.fractions = np.empty((height, width), np.uint16)
         self.trust_gray = np.empty((height, width), np.uint8)
         self.warped, self.low, self.high, self.trust = (np.empty(shape, np.uint8) for _ in range(4))
+
+
+def _has_flow(gray: Image) -> bool:
+    return min(gray.shape) >= _FLOW_MIN_PX or max(gray.shape) <= _FLOW_SMALL_PX
 
 
 def _small_gray(frame: Image) -> Image:
