@@ -161,7 +161,8 @@ class _Room:
 
 
 def _has_flow(gray: Image) -> bool:
-    return min(gray.shape) >= _FLOW_MIN_PX or max(gray.shape) <= _FLOW_SMALL_PX
+    height, width = gray.shape[:2]
+    return bool(min(height, width) >= _FLOW_MIN_PX or max(height, width) <= _FLOW_SMALL_PX)
 
 
 def _small_gray(frame: Image) -> Image:
